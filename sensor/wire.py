@@ -88,6 +88,9 @@ class Process(TypedDict):
     """Start of the process, mono: with the pid it names the process, for pids come back."""
     comm: str
     exe: str | None
+    """The file that runs, as the process would name it: "/bin/busybox", "memfd:x (deleted)"."""
+    filename: str | None
+    """The path that was given to execve, before links: "/bin/sh"; unlike argv[0] it cannot be made up."""
     argv: list[str] | None
     argv_cut: bool
     """The command line was longer than what is kept of it."""
