@@ -138,6 +138,7 @@ class Entry(_Event):
 
     kind: Literal["entry"]
     session: str
+    """Id of the session that it opens: "<host>/..." like every id, for a sensor writes only of its own host."""
     means: Means
     namespaces: list[str]
     verdict: Verdict

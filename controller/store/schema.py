@@ -193,7 +193,9 @@ alert_history = Table(
     Column("alert", String(32), ForeignKey("alerts.id"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("action", String(32), nullable=False),  # raised | escalated | state | assign | comment | entry_completed
+    Column(
+        "action", String(32), nullable=False
+    ),  # raised | escalated | state | assign | comment | entry_completed
     Column("detail", JSON, nullable=False),
     Index(None, "alert"),
 )

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shapes that the read API returns: one dict is one line of `--json` and the `.json` twin of one page.
+
+Every time stands twice: an RFC 3339 text in UTC with microseconds ("time") and nanoseconds since the Unix
+epoch ("time_ns"). `host` is the name that people know, `host_id` the key. None means not known; `missing` says
+of an entry's paths whether they may still come. Everything here is plain JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+
+if TYPE_CHECKING:
+    from sensor import wire
+
+AlertState = Literal[
+    "new", "acknowledged", "investigating", "true_positive", "benign_true_positive", "false_positive"
+]
+OPEN_STATES: tuple[AlertState, ...] = ("new", "acknowledged", "investigating")
+CLOSED_STATES: tuple[AlertState, ...] = ("true_positive", "benign_true_positive", "false_positive")
+
+SEVERITIES: dict[int, str] = {1: "low", 2: "medium", 3: "high", 4: "critical"}
+
+
+class ContainerRef(TypedDict):
+    """A container as a list shows it; `id` None when the entered namespaces belong to none that is known."""
+
+    id: str | None
+    name: str | None
+    image: str | None
+
+
+class EntryView(TypedDict):
+    """An entry or an attempt, with the updates that arrived so far merged in."""
+
+    id: str
+    kind: Literal["entry", "attempt"]
+    time: str
+    time_ns: int
+    mono: int
+    host: str
+    host_id: str
+    session: str
+    means: str
+    namespaces: list[str]
+    verdict: str | None
+    """None for an attempt."""
+    ns_container: str | None
+    cgroup_container: str | None
+    container: wire.Container
+    process: wire.Process | None
+    """What was executed; None for an attempt, which executed nothing."""
+    entered_by: wire.Ancestor
+    ancestry: list[wire.Ancestor]
+    login: wire.Login | None
+    exec_id: str | None
+    principal: None
+    """Who the records say it was: not joined in this version."""
+    record: None
+    confidence: None
+    missing: dict[str, wire.Missing]
+    sentence: str
+    """Who entered what, by which means, and ran what: the sentence that a person reads."""
+
+
+class SessionRow(TypedDict):
+    """A session as a list shows it. `means`, `entry` and `process` are None when its entry was lost."""
+
+    id: str
+    host: str
+    host_id: str
+    began: str
+    began_ns: int
+    ended: str | None
+    ended_ns: int | None
+    duration_ns: int | None
+    code: int | None
+    signal: int | None
+    commands: int
+    """Commands received so far, the entry's own not counted."""
+    means: str | None
+    entry: str | None
+    """Id of the entry or attempt that opened it."""
+    container: ContainerRef
+    process: wire.Process | None
+    """What the entry executed."""
+    sentence: str | None
+    alert: str | None
+    """Id of its alert."""
+
+
+class EventView(TypedDict, total=False):
+    """An event as it was received, with later updates merged in; the other keys are those of its wire type.
+
+    `time` is text here and `time_ns` the number; `received` and `received_ns` are by the controller's clock.
+    """
+
+    id: str
+    kind: str
+    time: str
+    time_ns: int
+    mono: int
+    received: str
+    received_ns: int
+
+
+class Execution(TypedDict):
+    """A program that the session executed: the entry's own first, then its commands in order."""
+
+    event: str
+    time: str
+    time_ns: int
+    mono: int
+    process: wire.Process
+    parent: int | None
+    """Pid of the process of the session above it; None for the entry."""
+    ended: str | None
+    ended_ns: int | None
+    code: int | None
+    signal: int | None
+
+
+class SessionView(SessionRow):
+    """A session with all that happened in it."""
+
+    opened_by: EntryView | None
+    executions: list[Execution]
+    events: list[EventView]
+    """In the host's order (mono); updates are merged into their targets and not listed."""
+    events_left_out: int
+    """Events beyond the limit that was asked for."""
+
+
+class AlertRow(TypedDict):
+    """An alert as a list shows it: one visit."""
+
+    id: str
+    session: str
+    host: str
+    host_id: str
+    severity: str
+    severity_level: int
+    state: AlertState
+    title: str
+    sentence: str
+    means: str
+    container: ContainerRef
+    user: str | None
+    first_seen: str
+    first_seen_ns: int
+    last_seen: str
+    last_seen_ns: int
+    raised: str
+    raised_ns: int
+    changed: str
+    changed_ns: int
+    events: int
+    assignee: str | None
+    close_reason: str | None
+    detections: list[str]
+    """Names of the detections that fired, in the order of their first finding."""
+
+
+class FindingView(TypedDict):
+    """One finding of an alert. `fields` maps dotted paths of the event to the values that matched."""
+
+    id: int
+    detection: str
+    severity: str
+    severity_level: int
+    event: str
+    time: str
+    time_ns: int
+    reason: str
+    fields: dict[str, Any]
+
+
+class HistoryView(TypedDict):
+    """One change of an alert, by a person or by nsentry itself (`actor` "nsentry")."""
+
+    id: int
+    at: str
+    at_ns: int
+    actor: str
+    action: str
+    """raised | escalated | reopened | state | assign | comment | entry_completed"""
+    detail: dict[str, Any]
+
+
+class AlertView(AlertRow):
+    """An alert with its evidence and everything that was done about it."""
+
+    findings: list[FindingView]
+    history: list[HistoryView]
+    visit: SessionView | None
+
+
+class ChangeView(TypedDict):
+    """One step of the change feed: what happened, and the alert as it stands now."""
+
+    change: HistoryView
+    alert: AlertRow
+
+
+class Facet(TypedDict):
+    """One value of a facet and how many alerts have it. `value` is what the filter takes; None: not known."""
+
+    value: str | None
+    count: int
+
+
+class ContainerView(TypedDict):
+    """A container as far as sensors have seen it."""
+
+    host: str
+    host_id: str
+    id: str
+    name: str | None
+    image: str | None
+    runtime: str
+    labels: dict[str, str]
+    pod: wire.Pod | None
+    user: str | None
+    caps: str | None
+    privileged: bool | None
+    init_pid: int | None
+    first_seen: str
+    first_seen_ns: int
+    last_seen: str
+    last_seen_ns: int
+    started: str | None
+    started_ns: int | None
+    stopped: str | None
+    stopped_ns: int | None
+    sessions: int
+
+
+class HostView(TypedDict):
+    """A host and its sensor. `heartbeat` is the latest wire.Heartbeat, None before the first."""
+
+    id: str
+    name: str
+    machine: str | None
+    kernel: str
+    os: str
+    arch: str
+    sensor: str
+    enrolled: str
+    enrolled_ns: int
+    revoked: str | None
+    revoked_ns: int | None
+    boot: str | None
+    last_seen: str | None
+    last_seen_ns: int | None
+    last_event: str | None
+    last_event_ns: int | None
+    skew_ns: int | None
+    """The host's clock minus the controller's, when it last spoke; transport time included."""
+    heartbeat: wire.Heartbeat | None
+    losses: dict[str, int]
+    """What the sensor reported as lost, by cause."""
+    refused: dict[str, int]
+    """What the controller refused of this host, by cause."""
+    open_alerts: int
+
+
+@overload
+def rfc3339(ns: int) -> str: ...
+@overload
+def rfc3339(ns: None) -> None: ...
+def rfc3339(ns: int | None) -> str | None:
+    """Nanoseconds since the epoch as "2026-11-24T04:24:01.123456Z"; None stays None.
+
+    The integer division keeps the microseconds exact, which a float of today's epoch cannot.
+    """
+    if ns is None:
+        return None
+    seconds, rest = divmod(ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
