@@ -131,7 +131,7 @@ def note(connection: Connection, alert_id: str, action: str, detail: Mapping[str
 def set_state(
     connection: Connection, alert_id: str, state: AlertState, actor: str, reason: str | None, now: int
 ) -> bool:
-    """Moves the alert to `state`; False if there is none. ValueError: unknown state, closed without reason."""
+    """Moves the alert to `state`; False if there is none. ValueError: unknown state, no reason to close."""
     raise NotImplementedError
 
 

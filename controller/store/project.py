@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From events to what people ask for: sessions, entries, containers, hosts."""
+"""From events to what people ask for: sessions, entries, containers.
+
+A row is computed from the `events` table, not from the event at hand and the row that was there before, wherever
+the result could depend on the order of arrival. So every event may be projected again, and in any order.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select, update
+
+from controller.store.completion import completed_all, sequence
+from controller.store.dialect import insert, put
+from controller.store.schema import containers, entries, events, sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -17,9 +27,184 @@ def apply(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     May be called again for the same event, and for events in any order: what a row becomes depends on the
     events in the table alone, not on how often or when they were projected.
     """
-    raise NotImplementedError
+    projection = _PROJECTIONS.get(event["kind"])
+    if projection is not None:
+        projection(connection, host, event)
 
 
-def completed(connection: Connection, event_id: str) -> dict[str, Any] | None:
-    """The wire event `event_id` with every update that arrived for it merged in; None if it is not stored."""
-    raise NotImplementedError
+def _update(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    # When the target has not arrived, its own projection will find this update.
+    target = connection.execute(
+        select(events.c.body).where(events.c.id == event["target"], events.c.host == host)
+    ).scalar_one_or_none()
+    if target is not None and target["kind"] != "update":
+        apply(connection, host, target)
+
+
+def _entry(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    body, latest = completed_all(connection, [event])[0]
+    container = body["container"]
+    row = {
+        "id": body["id"],
+        "session": body["session"],
+        "host": host,
+        "kind": body["kind"],
+        "time": body["time"],
+        "means": body["means"],
+        "verdict": body.get("verdict"),
+        "container": container["id"],
+        "container_name": _text(container["name"]),
+        "image": _text(container["image"]),
+        "uid": body["process"]["uid"] if "process" in body else None,
+        "body": body,
+    }
+    put(connection, entries, row)
+    _seen(connection, host, container, latest, body["time"])
+    _session(connection, host, event)
+
+
+def _session(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    """The whole row of the event's session, from its first entry and its last end."""
+    session = event["session"]
+    first = _first(connection, session, "entry") or _first(connection, session, "attempt")
+    end = _last_end(connection, session)
+    began = first["time"] if first else _earliest(connection, session, event["time"])
+    row = {
+        "id": session,
+        "host": host,
+        "entry": first["id"] if first else None,
+        "means": first["means"] if first else None,
+        "container": first["container"]["id"] if first else None,
+        "began": began,
+        "ended": end["time"] if end else None,
+        "code": end["code"] if end else None,
+        "signal": end["signal"] if end else None,
+        "duration": end["duration"] if end else None,
+    }
+    put(connection, sessions, row)
+
+
+def _inside(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    """A command or an exit changes its session's row only while the entry is missing."""
+    added = connection.execute(
+        insert(connection, sessions)
+        .values(id=event["session"], host=host, began=event["time"])
+        .on_conflict_do_nothing()
+        .returning(sessions.c.id)
+    ).first()
+    if added is None:
+        connection.execute(
+            update(sessions)
+            .where(
+                sessions.c.id == event["session"],
+                sessions.c.entry.is_(None),
+                sessions.c.began > event["time"],
+            )
+            .values(began=event["time"])
+        )
+
+
+def _earliest(connection: Connection, session: str, time: int) -> int:
+    row = connection.execute(
+        select(sessions.c.began, sessions.c.entry).where(sessions.c.id == session)
+    ).one_or_none()
+    return time if row is None or row.entry is not None else min(row.began, time)
+
+
+def _first(connection: Connection, session: str, kind: str) -> dict[str, Any] | None:
+    query = (
+        select(events.c.body)
+        .where(events.c.session == session, events.c.kind == kind)
+        .order_by(events.c.mono, events.c.id)
+        .limit(1)
+    )
+    body = connection.execute(query).scalar_one_or_none()
+    return None if body is None else completed_all(connection, [body])[0][0]
+
+
+def _last_end(connection: Connection, session: str) -> dict[str, Any] | None:
+    query = (
+        select(events.c.body)
+        .where(events.c.session == session, events.c.kind == "session_end")
+        .order_by(events.c.mono.desc(), events.c.id.desc())
+        .limit(1)
+    )
+    body: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+    return body
+
+
+def _start(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    body, latest = completed_all(connection, [event])[0]
+    _seen(connection, host, body["container"], latest, body["time"], "started")
+
+
+def _stop(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    _seen(connection, host, event["container"], sequence(event["id"]), event["time"], "stopped")
+
+
+def _seen(
+    connection: Connection,
+    host: str,
+    container: Mapping[str, Any],
+    at: int,
+    time: int,
+    change: str | None = None,
+) -> None:
+    """Adds what an event of sequence `at` says of a container: of each field the latest known value stands.
+
+    `body` holds the fields and, in "at", the sequence that each came with: without it a late event would
+    overwrite what is newer. A container that is started again has not stopped.
+    """
+    if container["id"] is None:
+        return
+    key = (containers.c.host == host) & (containers.c.id == container["id"])
+    row = connection.execute(select(containers).where(key)).mappings().one_or_none()
+    body = row["body"] if row else {"at": {}, "fields": {}, "moments": {}}
+    for name, value in container.items():
+        known = value is not None and value not in ("unknown", {})
+        if at >= body["at"].get(name, -1) and (known or name not in body["at"]):
+            body["fields"][name] = value
+            if known:
+                body["at"][name] = at
+    if change is not None and at >= body["at"].get(change, -1):
+        body["at"][change], body["moments"][change] = at, time
+    running = body["at"].get("started", -1) > body["at"].get("stopped", -1)
+    put(
+        connection,
+        containers,
+        {
+            "host": host,
+            "id": container["id"],
+            "name": _text(body["fields"]["name"]),
+            "image": _text(body["fields"]["image"]),
+            "runtime": body["fields"]["runtime"],
+            "first_seen": min(row["first_seen"], time) if row else time,
+            "last_seen": max(row["last_seen"], time) if row else time,
+            "started": body["moments"].get("started"),
+            "stopped": None if running else body["moments"].get("stopped"),
+            "body": body,
+        },
+    )
+
+
+def commands(connection: Connection, session: str) -> int:
+    """How many commands of a session arrived."""
+    query = select(func.count()).where(events.c.session == session, events.c.kind == "command")
+    return int(connection.execute(query).scalar_one())
+
+
+def _text(value: str | None) -> str | None:
+    """A text as a column of its own can hold it: PostgreSQL's cannot hold NUL, which JSON escapes."""
+    return None if value is None else value.replace("\0", "\\x00")
+
+
+_PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], None]]] = {
+    "entry": _entry,
+    "attempt": _entry,
+    "command": _inside,
+    "exit": _inside,
+    "session_end": _session,
+    "start": _start,
+    "stop": _stop,
+    "update": _update,
+}

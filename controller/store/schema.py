@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -73,13 +74,24 @@ events = Table(
     Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("session", String(160)),
+    Column("target", String(160)),  # of an update: the id of the event that it completes
     Column("time", BigInteger, nullable=False),
     Column("mono", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("body", JSON, nullable=False),
-    Index(None, "session", "seq"),
+    Index(None, "session", "kind", "mono"),
     Index(None, "host", "time"),
+    sqlite_autoincrement=True,  # a sequence number never comes back, even if retention empties the table
 )
+
+# Few events are updates, losses or notes of the sensor: a partial index costs the others nothing.
+for _column, _where in (("target", "target IS NOT NULL"), ("host", "kind IN ('loss', 'agent')")):
+    Index(
+        f"ix_events_{_column}_partial",
+        events.c[_column],
+        sqlite_where=text(_where),
+        postgresql_where=text(_where),
+    )
 
 cursors = Table(
     "cursors",
@@ -123,7 +135,6 @@ sessions = Table(
     Column("code", Integer),
     Column("signal", Integer),
     Column("duration", BigInteger),
-    Column("commands", Integer, nullable=False, server_default="0"),
     Index(None, "host", "began"),
     Index(None, "began"),
 )
@@ -144,6 +155,8 @@ entries = Table(
     Column("uid", BigInteger),
     Column("body", JSON, nullable=False),  # the wire event with its updates merged in
     Index(None, "time"),
+    Index(None, "host", "time"),
+    Index(None, "container", "time"),
     Index(None, "session"),
 )
 
@@ -198,6 +211,7 @@ alert_history = Table(
     ),  # raised | escalated | state | assign | comment | entry_completed
     Column("detail", JSON, nullable=False),
     Index(None, "alert"),
+    sqlite_autoincrement=True,  # followers of the change feed resume by this id
 )
 
 login_links = Table(

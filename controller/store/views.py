@@ -2,8 +2,8 @@
 """The shapes that the read API returns: one dict is one line of `--json` and the `.json` twin of one page.
 
 Every time stands twice: an RFC 3339 text in UTC with microseconds ("time") and nanoseconds since the Unix
-epoch ("time_ns"). `host` is the name that people know, `host_id` the key. None means not known; `missing` says
-of an entry's paths whether they may still come. Everything here is plain JSON.
+epoch ("time_ns"). `host` is the name that people know, `host_id` the key. None means not known; `missing`
+says of an entry's paths whether they may still come. Everything here is plain JSON.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Creating the database, bringing it up to this code's schema, and refusing one that it would damage."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy
+from sqlalchemy import exc
+
+from controller.store.engine import Store, engine
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+REVISIONS: Final = ("0001",)
+"""All steps that this code knows, oldest first: the files in `migrations/versions`."""
+
+
+class SchemaError(Exception):
+    """The database is missing, older or newer than this code; the message says what to do."""
+
+
+def create(url: str) -> None:
+    """Makes the database at `url` if there is none, readable by its owner only. Its tables come by `upgrade`."""
+    path = _sqlite_path(url)
+    if path is not None:
+        # SQLite gives its -wal and -shm files the mode of the database itself.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def upgrade(url: str) -> list[str]:
+    """Runs the steps that are missing, all in one transaction; returns their names. SchemaError when newer."""
+    from alembic import command  # noqa: PLC0415 - half a second that only `init` and `serve` have to spend
+
+    _must_exist(url)
+    writer = engine(url, read_only=False)
+    try:
+        with writer.begin() as connection:
+            missing = _missing(connection)
+            if missing:
+                command.upgrade(config(connection), "head")
+            return missing
+    finally:
+        writer.dispose()
+
+
+def open_store(url: str) -> Store:
+    """The store at `url`. SchemaError unless it exists and has exactly this code's schema."""
+    check(url)
+    return Store(url)
+
+
+def check(url: str) -> None:
+    """SchemaError unless the database at `url` exists and has exactly this code's schema."""
+    _must_exist(url)
+    reader = engine(url, read_only=True)
+    try:
+        with reader.connect() as connection:
+            missing = _missing(connection)
+    except exc.DatabaseError as error:
+        raise SchemaError(f"{_shown(url)} cannot be read as a database: {error.orig}") from error
+    finally:
+        reader.dispose()
+    if missing:
+        raise SchemaError(
+            f"{_shown(url)} is older than this program (steps missing: {', '.join(missing)}): "
+            "run 'nsentry-controller init', which brings it up to date and keeps what is in it"
+        )
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration: the steps lie beside this module, and no file of its own is read."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+def _missing(connection: Connection) -> list[str]:
+    """The steps that this database has not had. SchemaError if it has had one that is not known here."""
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return list(REVISIONS)
+    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one_or_none()
+    if row is None:
+        return list(REVISIONS)
+    if row[0] not in REVISIONS:
+        raise SchemaError(
+            f"the database has schema {row[0]}, this program knows up to {REVISIONS[-1]}: "
+            "it was written by a newer nsentry; install that version again, or restore a backup"
+        )
+    return list(REVISIONS[REVISIONS.index(row[0]) + 1 :])
+
+
+def _must_exist(url: str) -> None:
+    path = _sqlite_path(url)
+    if path is not None and not path.exists():
+        raise SchemaError(f"there is no database at {path}: run 'nsentry-controller init'")
+
+
+def _sqlite_path(url: str) -> Path | None:
+    parsed = sqlalchemy.make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def _shown(url: str) -> str:
+    return str(_sqlite_path(url) or sqlalchemy.make_url(url).render_as_string(hide_password=True))
