@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel hands over: the one layout, which sensor/probe/layout.py decodes.
+ *
+ * Every event begins with struct event_head. All integers are in host order and naturally aligned, so that
+ * there is no hidden padding: tests/kernel/test_layout.py compares each offset with a compiler's.
+ * Times are nanoseconds since boot (CLOCK_BOOTTIME); pids are those of the host's pid namespace.
+ */
+#ifndef NSENTRY_EVENT_H
+#define NSENTRY_EVENT_H
+
+#define COMM_LEN 16
+#define ANCESTORS 16
+#define CGROUP_NAME_LEN 96
+#define PATH_LEN 1024
+#define PATH_NAME_LEN 128 /* a longer name of one directory is cut */
+#define PATH_DEPTH 24
+#define FILENAME_LEN 256
+#define ARGV_LEN 4096
+
+enum event_kind {
+	EVENT_SETNS = 1, /* a task's namespaces differ after setns from what they were before */
+	EVENT_FORK = 2,	 /* a marked process has a child process */
+	EVENT_EXEC = 3,	 /* a marked task, or one in a mount namespace new to us, executed a program */
+	EVENT_EXIT = 4,	 /* a marked process is gone, or a marked thread that never executed */
+};
+
+enum event_flag {
+	FLAG_EXECUTED = 1 << 0,	  /* the lineage has executed something since it crossed */
+	FLAG_INIT = 1 << 1,	  /* first process of a mount namespace that was new to us */
+	FLAG_NEW_MOUNT = 1 << 2,  /* this exec is the first one seen in its mount namespace */
+	FLAG_UNWITNESSED = 1 << 3, /* in another mount namespace than its parent, and no setns was seen */
+	FLAG_RETURNED = 1 << 4,	  /* setns brought the task back to where it came from */
+	FLAG_THREAD = 1 << 5,	  /* a thread, not a whole process */
+	FLAG_ARGV_FAULT = 1 << 6, /* the command line could not be read: it was paged out */
+	FLAG_PATH_CUT = 1 << 7,	  /* the path of executable or working directory did not fit */
+};
+
+/* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */
+enum counter {
+	COUNT_SETNS,	       /* setns calls that changed a namespace */
+	COUNT_SETNS_NO_CHANGE, /* ... and those that changed none, failed ones included */
+	COUNT_MARKED_FORK,
+	COUNT_MARKED_EXEC,
+	COUNT_MARKED_EXIT,
+	COUNT_NEW_MOUNT,
+	COUNT_LOST_RING,  /* events that the ring had no room for */
+	COUNT_LOST_MARK,  /* marks that the map had no room for: their descendants are not followed */
+	COUNT_LOST_BEFORE, /* setns returned and its "before" was gone */
+	COUNT_ARGV_FAULT,
+	COUNTERS,
+};
+
+/* Inode numbers of the eight kinds; pid and time also have the one that children will be born in. */
+struct ns_set {
+	__u32 cgroup;
+	__u32 ipc;
+	__u32 mnt;
+	__u32 net;
+	__u32 pid;
+	__u32 pid_for_children;
+	__u32 time;
+	__u32 time_for_children;
+	__u32 user;
+	__u32 uts;
+};
+
+struct event_head {
+	__u32 kind;
+	__u32 flags;
+	__u64 time;
+	__u64 cookie; /* names the crossing; 0 where there is none */
+	__u64 start;  /* of the process */
+	__u32 tid;
+	__u32 pid;
+	__u32 ppid; /* the real parent's, also across pid namespaces */
+	__u32 uid;
+};
+
+struct ancestor {
+	__u64 start;
+	__u32 pid;
+	__u32 uid;
+	__u32 mnt;
+	__u32 login_uid;
+	char comm[COMM_LEN];
+};
+
+struct ancestry {
+	__u32 count;
+	__u32 more; /* the chain went on beyond ANCESTORS */
+	struct ancestor chain[ANCESTORS];
+};
+
+struct task_facts {
+	struct ns_set ns;
+	__u64 caps;
+	__u64 cgroup_id;
+	__u32 uid;
+	__u32 gid;
+	__u32 login_uid;
+	__u32 login_session;
+	__u32 tty_major;
+	__u32 tty_minor;
+	__u32 pid_in_ns; /* as the process itself sees it */
+	__u32 root_mnt;	 /* mount namespace that its root directory belongs to */
+	char comm[COMM_LEN];
+	char cgroup[CGROUP_NAME_LEN]; /* last component of the path, and the one above it */
+	char cgroup_parent[CGROUP_NAME_LEN];
+};
+
+struct event_setns {
+	struct event_head head;
+	__u64 previous; /* the crossing that the task was part of before, or 0 */
+	struct ns_set home;
+	struct ns_set joined;
+	struct task_facts task;
+	struct ancestry ancestry;
+};
+
+struct event_fork {
+	struct event_head head; /* of the child */
+	__u32 parent;
+	__u32 pad;
+};
+
+struct event_exit {
+	struct event_head head;
+	__u32 status; /* as wait(2) gives it */
+	__u32 calls;  /* setns calls of the crossing that changed something */
+	struct ns_set home;
+	struct ns_set joined;
+};
+
+/*
+ * Paths are written leaf first, each name ended by NUL: "sbin\0usr\0" is /usr/sbin. Only argv_len bytes of
+ * the last field are sent.
+ */
+struct event_exec {
+	struct event_head head;
+	struct ns_set home;   /* before the first setns of the crossing */
+	struct ns_set joined; /* after the last */
+	struct ns_set parent; /* of the real parent, now */
+	__u32 exe_len;
+	__u32 cwd_len;
+	__u32 filename_len;
+	__u32 argv_len;
+	__u64 argv_total;
+	struct task_facts task;
+	struct ancestry ancestry;
+	char exe[PATH_LEN];
+	char cwd[PATH_LEN];
+	char filename[FILENAME_LEN];
+	char argv[ARGV_LEN];
+};
+
+/* What a task carries, and its children inherit, from the moment that it crossed. */
+struct mark {
+	__u64 cookie;
+	__u32 flags;
+	__u32 calls;
+	struct ns_set home;
+	struct ns_set joined;
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * exec, after it can no longer fail: the moment at which an entry, a start or a command is decided. Tasks
+ * without a mark whose mount namespace is their parent's are none of our business, and leave early.
+ */
+static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm, struct mark *mark,
+				      u32 flags)
+{
+	u32 zero = 0;
+	struct event_exec *event = scratch_lookup(&zero);
+	struct task_struct *parent = 0;
+	const char *filename = 0;
+	long length;
+	u64 size;
+
+	if (!event)
+		return;
+	/* All but the long texts at the end, whose lengths say how much of them is ours. */
+	__builtin_memset(&event->task, 0, sizeof(event->task));
+	__builtin_memset(&event->ancestry, 0, sizeof(event->ancestry));
+	__builtin_memset(&event->parent, 0, sizeof(event->parent));
+	event->exe_len = 0;
+	event->cwd_len = 0;
+	event->filename_len = 0;
+	fill_head(&event->head, EVENT_EXEC, task);
+	event->head.flags = flags;
+	event->head.cookie = mark->cookie;
+	event->home = mark->home;
+	event->joined = mark->joined;
+	READ(parent, task->real_parent);
+	read_namespaces(parent, &event->parent);
+	read_facts(task, &event->task);
+	read_ancestry(task, &event->ancestry);
+	read_paths(task, event);
+	READ(filename, bprm->filename);
+	length = bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), filename);
+	if (length > 0)
+		event->filename_len = length - 1;
+	read_argv(task, event);
+	if (event->head.flags & FLAG_ARGV_FAULT)
+		count(COUNT_ARGV_FAULT);
+	size = event->argv_len;
+	if (size > ARGV_LEN)
+		size = ARGV_LEN;
+	send(event, OFFSET_IN_EVENT(struct event_exec, argv) + size);
+}
+
+/* A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns. */
+static __always_inline void exec_elsewhere(struct task_struct *task, struct linux_binprm *bprm, u32 tid, u32 mnt)
+{
+	struct mark mark = {};
+	u32 pid = 0;
+	u32 *init = mounts_lookup(&mnt);
+
+	READ(pid, task->tgid);
+	if (init) {
+		if (*init != pid)
+			send_exec(task, bprm, &mark, FLAG_UNWITNESSED);
+		return;
+	}
+	if (mounts_update(&mnt, &pid))
+		count(COUNT_LOST_MARK);
+	read_namespaces(task, &mark.joined);
+	mark.home = mark.joined;
+	mark.flags = FLAG_INIT;
+	set_mark(tid, &mark);
+	count(COUNT_NEW_MOUNT);
+	send_exec(task, bprm, &mark, FLAG_INIT | FLAG_NEW_MOUNT);
+}
+
+static __always_inline void exec_unmarked(struct task_struct *task, struct linux_binprm *bprm, u32 tid)
+{
+	struct task_struct *parent = 0;
+	struct nsproxy *mine = 0, *theirs = 0;
+	u32 mnt;
+
+	READ(mine, task->nsproxy);
+	READ(parent, task->real_parent);
+	READ(theirs, parent->nsproxy);
+	if (mine == theirs) /* shared by all that never changed a namespace: the usual case, and cheap */
+		return;
+	mnt = mount_namespace_of(task);
+	if (!theirs || mnt == mount_namespace_of(parent))
+		return;
+	exec_elsewhere(task, bprm, tid, mnt);
+}
+
+ON_RAW_TRACEPOINT(sched_process_exec)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct mark *found;
+	struct mark mark;
+	/* A thread that executes takes over its leader's id: the mark stands under the old one. */
+	u32 old_tid = ctx->args[1];
+	u32 tid = bpf_get_current_pid_tgid();
+	u32 flags;
+
+	found = marks_lookup(&old_tid);
+	if (!found) {
+		exec_unmarked(task, bprm, tid);
+		return 0;
+	}
+	if (found->flags & FLAG_INIT)
+		return 0;
+	mark = *found;
+	if (old_tid != tid)
+		marks_delete(&old_tid);
+	if (is_released(&mark)) {
+		marks_delete(&tid);
+		return 0;
+	}
+	flags = mark.flags;
+	if (!mounts_lookup(&mark.joined.mnt))
+		flags |= FLAG_NEW_MOUNT;
+	mark.flags |= FLAG_EXECUTED;
+	set_mark(tid, &mark);
+	count(COUNT_MARKED_EXEC);
+	send_exec(task, bprm, &mark, flags);
+	return 0;
+}

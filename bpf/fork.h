@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * fork: the mark goes on to the child. The caller is `current`, not the child's real_parent: runc makes its
+ * last child with CLONE_PARENT, so that its parent is a process which never crossed.
+ */
+ON_RAW_TRACEPOINT(sched_process_fork)
+{
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	struct event_fork event = {};
+	struct mark *mark;
+	struct mark copy;
+	u32 tid = bpf_get_current_pid_tgid();
+	u32 child_tid = 0;
+
+	mark = marks_lookup(&tid);
+	if (!mark || !mark->cookie)
+		return 0;
+	if (is_released(mark)) {
+		marks_delete(&tid);
+		return 0;
+	}
+	copy = *mark;
+	copy.flags &= FLAG_EXECUTED;
+	READ(child_tid, child->pid);
+	set_mark(child_tid, &copy);
+	fill_head(&event.head, EVENT_FORK, child);
+	if (event.head.pid != event.head.tid) /* a thread */
+		return 0;
+	event.head.cookie = copy.cookie;
+	event.head.flags = copy.flags;
+	event.parent = bpf_get_current_pid_tgid() >> 32;
+	count(COUNT_MARKED_FORK);
+	send(&event, sizeof(event));
+	return 0;
+}

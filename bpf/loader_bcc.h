@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Maps and macros for bcc, which compiles at start against the running kernel's own types; loader_core.h is
+ * its twin. bcc rewrites map methods, and refuses to do so inside macros: hence one function per access.
+ */
+#ifndef NSENTRY_LOADER_BCC_H
+#define NSENTRY_LOADER_BCC_H
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#include "event.h"
+
+BPF_RINGBUF_OUTPUT(entries, 1024); /* pages */
+BPF_F_TABLE("hash", u32, struct mark, marks, 65536, BPF_F_NO_PREALLOC);
+BPF_TABLE("lru_hash", u32, struct ns_set, before, 4096);
+BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
+BPF_TABLE("lru_hash", u64, u32, released, 4096);
+BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
+BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
+
+static __always_inline struct mark *marks_lookup(u32 *key)
+{
+	return marks.lookup(key);
+}
+
+static __always_inline long marks_update(u32 *key, struct mark *value)
+{
+	return marks.update(key, value);
+}
+
+static __always_inline void marks_delete(u32 *key)
+{
+	marks.delete(key);
+}
+
+static __always_inline struct ns_set *before_lookup(u32 *key)
+{
+	return before.lookup(key);
+}
+
+static __always_inline long before_update(u32 *key, struct ns_set *value)
+{
+	return before.update(key, value);
+}
+
+static __always_inline void before_delete(u32 *key)
+{
+	before.delete(key);
+}
+
+static __always_inline u32 *mounts_lookup(u32 *key)
+{
+	return mounts.lookup(key);
+}
+
+static __always_inline long mounts_update(u32 *key, u32 *value)
+{
+	return mounts.update(key, value);
+}
+
+static __always_inline void mounts_delete(u32 *key)
+{
+	mounts.delete(key);
+}
+
+static __always_inline u32 *released_lookup(u64 *key)
+{
+	return released.lookup(key);
+}
+
+static __always_inline u64 *counters_lookup(u32 *key)
+{
+	return counters.lookup(key);
+}
+
+static __always_inline struct event_exec *scratch_lookup(u32 *key)
+{
+	return scratch.lookup(key);
+}
+
+static __always_inline long entries_output(void *event, u64 size)
+{
+	return entries.ringbuf_output(event, size, 0);
+}
+
+#define ON_RAW_TRACEPOINT(name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
+#define ON_SYSCALL_ENTER(call) int on_sys_enter_##call(struct trace_event_raw_sys_enter *ctx)
+#define ON_SYSCALL_EXIT(call) int on_sys_exit_##call(struct trace_event_raw_sys_exit *ctx)
+
+/* Taking an address is no dereference, so bcc's rewriter leaves it alone. */
+#define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), &(src))
+#define OFFSET_OF(type, field) __builtin_offsetof(type, field)
+#define SUBSYSTEM(name) name
+#define HAS_SUBSYSTEM(name) HAS_##name /* from the loader, which looks into vmlinux.h */
+
+static __always_inline void read_login(struct task_struct *task, u32 *uid, u32 *session)
+{
+#ifdef HAS_AUDIT
+	bpf_probe_read_kernel(uid, sizeof(*uid), &task->loginuid);
+	if (session)
+		bpf_probe_read_kernel(session, sizeof(*session), &task->sessionid);
+#endif
+}
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Maps and macros for the prebuilt object, loaded by libbpf; loader_bcc.h is its twin. */
+#ifndef NSENTRY_LOADER_CORE_H
+#define NSENTRY_LOADER_CORE_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} entries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct mark);
+} marks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ns_set);
+} before SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} mounts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} released SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_exec);
+} scratch SEC(".maps");
+
+#define MAP_ACCESS(map, key_type, value_type)                                                              \
+	static __always_inline value_type *map##_lookup(key_type *key)                                     \
+	{                                                                                                  \
+		return bpf_map_lookup_elem(&map, key);                                                     \
+	}                                                                                                  \
+	static __always_inline long map##_update(key_type *key, value_type *value)                         \
+	{                                                                                                  \
+		return bpf_map_update_elem(&map, key, value, BPF_ANY);                                     \
+	}                                                                                                  \
+	static __always_inline void map##_delete(key_type *key)                                            \
+	{                                                                                                  \
+		bpf_map_delete_elem(&map, key);                                                            \
+	}
+
+MAP_ACCESS(marks, __u32, struct mark)
+MAP_ACCESS(before, __u32, struct ns_set)
+MAP_ACCESS(mounts, __u32, __u32)
+MAP_ACCESS(released, __u64, __u32)
+
+static __always_inline __u64 *counters_lookup(__u32 *key)
+{
+	return bpf_map_lookup_elem(&counters, key);
+}
+
+static __always_inline struct event_exec *scratch_lookup(__u32 *key)
+{
+	return bpf_map_lookup_elem(&scratch, key);
+}
+
+static __always_inline long entries_output(void *event, __u64 size)
+{
+	return bpf_ringbuf_output(&entries, event, size, 0);
+}
+
+#define ON_RAW_TRACEPOINT(name) SEC("raw_tp/" #name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
+#define ON_SYSCALL_ENTER(call)                                                                             \
+	SEC("tp/syscalls/sys_enter_" #call) int on_sys_enter_##call(struct trace_event_raw_sys_enter *ctx)
+#define ON_SYSCALL_EXIT(call)                                                                              \
+	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(struct trace_event_raw_sys_exit *ctx)
+
+#define READ(dst, src) bpf_core_read(&(dst), sizeof(dst), &(src))
+#define OFFSET_OF(type, field) bpf_core_field_offset(type, field)
+#define SUBSYSTEM(name) bpf_core_enum_value(enum cgroup_subsys_id, name)
+#define HAS_SUBSYSTEM(name) bpf_core_enum_value_exists(enum cgroup_subsys_id, name)
+
+/* Only kernels with CONFIG_AUDIT have these, and the one that built this object may not be among them. */
+struct task_struct___audit {
+	kuid_t loginuid;
+	unsigned int sessionid;
+} __attribute__((preserve_access_index));
+
+static __always_inline void read_login(struct task_struct *task, __u32 *uid, __u32 *session)
+{
+	struct task_struct___audit *audit = (void *)task;
+
+	if (bpf_core_field_exists(audit->loginuid))
+		bpf_core_read(uid, sizeof(*uid), &audit->loginuid);
+	if (session && bpf_core_field_exists(audit->sessionid))
+		bpf_core_read(session, sizeof(*session), &audit->sessionid);
+}
+
+#endif

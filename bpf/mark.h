@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The mark that a task carries from its crossing on. It is kept per thread, not per process: container
+ * daemons join namespaces in one thread of many. Fork copies it; only exit, or a verdict, ends it.
+ */
+#ifndef NSENTRY_MARK_H
+#define NSENTRY_MARK_H
+
+static __always_inline void count(u32 what)
+{
+	u64 *value = counters_lookup(&what);
+
+	if (value)
+		*value += 1; /* per CPU, and tracing programs do not interrupt each other here */
+}
+
+static __always_inline void send(void *event, u64 size)
+{
+	if (entries_output(event, size))
+		count(COUNT_LOST_RING);
+}
+
+static __always_inline void set_mark(u32 tid, struct mark *mark)
+{
+	if (marks_update(&tid, mark))
+		count(COUNT_LOST_MARK);
+}
+
+/* The agent found that this crossing is none (a container's start, say): stop following it. */
+static __always_inline int is_released(struct mark *mark)
+{
+	u64 cookie = mark->cookie;
+
+	return cookie && released_lookup(&cookie) != 0;
+}
+
+static __always_inline int same_namespaces(struct ns_set *a, struct ns_set *b)
+{
+	return a->cgroup == b->cgroup && a->ipc == b->ipc && a->mnt == b->mnt && a->net == b->net &&
+	       a->pid == b->pid && a->pid_for_children == b->pid_for_children && a->time == b->time &&
+	       a->time_for_children == b->time_for_children && a->user == b->user && a->uts == b->uts;
+}
+
+#endif

@@ -1,0 +1,1 @@
+/* Empty on purpose: vmlinux.h holds the types. */
