@@ -2,7 +2,7 @@
 """Secrets that are handed out: how they are made, and what is kept of them.
 
 Each is 256 bits from the system's generator, so a plain SHA-256 of it can be kept and looked up: there is
-nothing to guess and no need for a slow hash. The prefix says what a found secret is, to people and to scanners.
+nothing to guess and no need for a slow hash. The prefix says what a found secret is, to people and scanners.
 """
 
 from __future__ import annotations

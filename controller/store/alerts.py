@@ -1,37 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alerts: raised by the detect worker, read and changed by people; every change is in the history."""
+"""Alerts: raised by the detect worker, read and changed by people; every change is in the history.
+
+This module is the whole of what others use of them: what raises (`raising`), what people do (`triage`) and
+which are listed (`alert_filter`) have their homes beside it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import func, select
+
+from controller.store import sessions
+from controller.store.alert_filter import FACETS, AlertFilter, conditions, facets
+from controller.store.raising import NewAlert, NewFinding, Raised, alert_id, note, raise_, refresh
+from controller.store.schema import alert_history, alerts, findings, hosts
+from controller.store.triage import assign, comment, set_state
+from controller.store.views import (
+    SEVERITIES,
+    AlertRow,
+    AlertView,
+    ChangeView,
+    FindingView,
+    HistoryView,
+    rfc3339,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
-    from controller.store.views import AlertRow, AlertState, AlertView, ChangeView, Facet
-
-FACETS = ("severity", "state", "detection", "host", "means", "container", "image", "user", "assignee")
-"""Names that `AlertFilter.include` and `exclude` take. Values: a severity's label, a host's or container's
-name; the state "open" stands for all open states; an empty text stands for "not known" (NULL)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertFilter:
-    """What to list: of each facet in `include` one of its values, none of the values in `exclude`."""
-
-    include: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    exclude: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    text: str = ""
-    """Every word must occur in title, sentence, container, image, user or host (any case)."""
-    since: int | None = None
-    """Last seen at or after, ns."""
-    until: int | None = None
-
+__all__ = [
+    "FACETS",
+    "AlertFilter",
+    "NewAlert",
+    "NewFinding",
+    "Order",
+    "Raised",
+    "alert_id",
+    "assign",
+    "changes",
+    "comment",
+    "count",
+    "facets",
+    "last_change",
+    "list_",
+    "note",
+    "raise_",
+    "refresh",
+    "set_state",
+    "show",
+]
 
 Order = Literal["severity", "newest"]
+
+_FROM = alerts.join(hosts, hosts.c.id == alerts.c.host)
+_ROWS = select(alerts, hosts.c.name.label("host_name")).select_from(_FROM)
+_ORDERS = {
+    "severity": (alerts.c.severity.desc(), alerts.c.last_seen.desc(), alerts.c.id),
+    "newest": (alerts.c.last_seen.desc(), alerts.c.id),
+}
 
 
 def list_(
@@ -42,104 +71,118 @@ def list_(
     order: Order = "severity",
 ) -> list[AlertRow]:
     """By "severity": the gravest first, of these the latest seen; by "newest": the latest seen first."""
-    raise NotImplementedError
+    statement = _ROWS.where(*conditions(filters or AlertFilter()))
+    page = statement.order_by(*_ORDERS[order]).limit(limit).offset(offset)
+    return _rows(connection, connection.execute(page).mappings().all())
 
 
 def count(connection: Connection, filters: AlertFilter | None = None) -> int:
     """How many `list_` would return without a limit."""
-    raise NotImplementedError
+    statement = select(func.count()).select_from(_FROM).where(*conditions(filters or AlertFilter()))
+    return int(connection.execute(statement).scalar_one())
 
 
-def facets(
-    connection: Connection, filters: AlertFilter | None = None, top: int = 20
-) -> dict[str, list[Facet]]:
-    """For each of FACETS its commonest values among the alerts that the *other* facets' filters leave."""
-    raise NotImplementedError
-
-
-def show(connection: Connection, alert_id: str, max_events: int = 2000) -> AlertView | None:
+def show(connection: Connection, alert_id: str, max_events: int = sessions.SHOWN_EVENTS) -> AlertView | None:
     """One alert with findings, history and visit; None if there is none of this id."""
-    raise NotImplementedError
+    row = connection.execute(_ROWS.where(alerts.c.id == alert_id)).mappings().one_or_none()
+    if row is None:
+        return None
+    found = connection.execute(
+        select(findings).where(findings.c.alert == alert_id).order_by(findings.c.time, findings.c.id)
+    )
+    history = connection.execute(
+        select(alert_history).where(alert_history.c.alert == alert_id).order_by(alert_history.c.id)
+    )
+    return {
+        **_rows(connection, [row])[0],
+        "findings": [_finding(each) for each in found.mappings()],
+        "history": [_history(each) for each in history.mappings()],
+        "visit": sessions.show(connection, row["session"], max_events),
+    }
 
 
 def changes(connection: Connection, after: int, limit: int = 100) -> list[ChangeView]:
     """The change feed: history after the id `after`, oldest first. Ids only grow, in order of commit."""
-    raise NotImplementedError
+    steps = (
+        connection.execute(
+            select(alert_history).where(alert_history.c.id > after).order_by(alert_history.c.id).limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+    changed = connection.execute(_ROWS.where(alerts.c.id.in_({step["alert"] for step in steps})))
+    by_id = {row["id"]: row for row in _rows(connection, changed.mappings().all())}
+    return [{"change": _history(step), "alert": by_id[step["alert"]]} for step in steps]
 
 
 def last_change(connection: Connection) -> int:
     """The id of the latest change: where a follower begins. 0 when there is none."""
-    raise NotImplementedError
+    return connection.execute(select(func.max(alert_history.c.id))).scalar_one() or 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewFinding:
-    """A finding to be kept: one detection fires once on one event of a visit."""
-
-    detection: str
-    severity: int
-    event: str
-    time: int
-    reason: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewAlert:
-    """What an alert says of its visit; later calls replace all of it but severity, which only grows."""
-
-    session: str
-    host: str
-    title: str
-    sentence: str
-    means: str
-    container: str | None
-    container_name: str | None
-    image: str | None
-    user: str | None
-    first_seen: int
-    last_seen: int
-    events: int
+def _rows(connection: Connection, rows: Sequence[RowMapping]) -> list[AlertRow]:
+    first = func.min(findings.c.id)
+    query = (
+        select(findings.c.alert, findings.c.detection)
+        .where(findings.c.alert.in_([row["id"] for row in rows]))
+        .group_by(findings.c.alert, findings.c.detection)
+        .order_by(first)
+    )
+    detections: dict[str, list[str]] = {}
+    for alert, detection in connection.execute(query):
+        detections.setdefault(alert, []).append(detection)
+    return [_row(row, detections.get(row["id"], [])) for row in rows]
 
 
-Raised = Literal["raised", "escalated", "reopened", "grown", "unchanged"]
+def _row(row: RowMapping, detections: list[str]) -> AlertRow:
+    return {
+        "id": row["id"],
+        "session": row["session"],
+        "host": row["host_name"],
+        "host_id": row["host"],
+        "severity": SEVERITIES[row["severity"]],
+        "severity_level": row["severity"],
+        "state": row["state"],
+        "title": row["title"],
+        "sentence": row["sentence"],
+        "means": row["means"],
+        "container": {"id": row["container"], "name": row["container_name"], "image": row["image"]},
+        "user": row["user"],
+        "first_seen": rfc3339(row["first_seen"]),
+        "first_seen_ns": row["first_seen"],
+        "last_seen": rfc3339(row["last_seen"]),
+        "last_seen_ns": row["last_seen"],
+        "raised": rfc3339(row["raised"]),
+        "raised_ns": row["raised"],
+        "changed": rfc3339(row["changed"]),
+        "changed_ns": row["changed"],
+        "events": row["events"],
+        "assignee": row["assignee"],
+        "close_reason": row["close_reason"],
+        "detections": detections,
+    }
 
 
-def alert_id(session: str) -> str:
-    """The id of a session's alert: 16 hex digits of its SHA-256, so that raising twice is once."""
-    raise NotImplementedError
+def _finding(row: RowMapping) -> FindingView:
+    return {
+        "id": row["id"],
+        "detection": row["detection"],
+        "severity": SEVERITIES[row["severity"]],
+        "severity_level": row["severity"],
+        "event": row["event"],
+        "time": rfc3339(row["time"]),
+        "time_ns": row["time"],
+        "reason": row["reason"],
+        "fields": row["fields"],
+    }
 
 
-def raise_(connection: Connection, alert: NewAlert, findings: Sequence[NewFinding], now: int) -> Raised:
-    """Raises the visit's alert or adds to it; findings that it already has change nothing.
-
-    A closed alert is reopened ("reopened") only by a finding graver than all that its closer saw.
-    """
-    raise NotImplementedError
-
-
-def refresh(connection: Connection, alert: NewAlert) -> bool:
-    """Brings what an existing alert says of its visit up to date; False if the session has none."""
-    raise NotImplementedError
-
-
-def note(connection: Connection, alert_id: str, action: str, detail: Mapping[str, Any], now: int) -> None:
-    """Writes into the history what nsentry itself did ("entry_completed")."""
-    raise NotImplementedError
-
-
-def set_state(
-    connection: Connection, alert_id: str, state: AlertState, actor: str, reason: str | None, now: int
-) -> bool:
-    """Moves the alert to `state`; False if there is none. ValueError: unknown state, no reason to close."""
-    raise NotImplementedError
-
-
-def assign(connection: Connection, alert_id: str, assignee: str | None, actor: str, now: int) -> bool:
-    """Gives the alert to `assignee`, or to nobody; False if there is none."""
-    raise NotImplementedError
-
-
-def comment(connection: Connection, alert_id: str, text: str, actor: str, now: int) -> bool:
-    """Adds a comment; False if there is no such alert. ValueError: empty or over 4096 characters."""
-    raise NotImplementedError
+def _history(row: RowMapping) -> HistoryView:
+    return {
+        "id": row["id"],
+        "at": rfc3339(row["at"]),
+        "at_ns": row["at"],
+        "actor": row["actor"],
+        "action": row["action"],
+        "detail": row["detail"],
+    }

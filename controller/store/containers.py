@@ -6,10 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from sqlalchemy import func, select
 
-    from controller.store.views import ContainerView
+from controller.store import query, schema
+from controller.store.views import ContainerView, rfc3339
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,36 @@ class ContainerFilter:
     running_only: bool = False
 
 
+_c, _s = schema.containers, schema.sessions
+
+_ROWS = select(
+    _c,
+    schema.hosts.c.name.label("host_name"),
+    select(func.count())
+    .where(_s.c.host == _c.c.host, _s.c.container == _c.c.id)
+    .scalar_subquery()
+    .label("sessions"),
+).join(schema.hosts, schema.hosts.c.id == _c.c.host)
+
+_LATEST = (_c.c.last_seen.desc(), _c.c.host, _c.c.id)
+
+
 def list_(
     connection: Connection, filters: ContainerFilter | None = None, limit: int = 100, offset: int = 0
 ) -> list[ContainerView]:
     """The latest seen first."""
-    raise NotImplementedError
+    wanted = filters or ContainerFilter()
+    statement = _ROWS
+    if wanted.host is not None:
+        statement = statement.where(query.on_host(_c.c.host, wanted.host))
+    if wanted.name is not None:
+        statement = statement.where(_c.c.name == wanted.name)
+    if wanted.image is not None:
+        statement = statement.where(_c.c.image == wanted.image)
+    if wanted.running_only:
+        statement = statement.where(_c.c.stopped.is_(None))
+    page = statement.order_by(*_LATEST).limit(limit).offset(offset)
+    return [_view(row) for row in connection.execute(page).mappings()]
 
 
 def show(connection: Connection, container: str, host: str | None = None) -> ContainerView | None:
@@ -34,4 +62,35 @@ def show(connection: Connection, container: str, host: str | None = None) -> Con
 
     None if there is none. `host` (name or id) narrows it where ids or names repeat between hosts.
     """
-    raise NotImplementedError
+    statement = _ROWS.where(query.is_container(_c.c.id, _c.c.name, container))
+    if host is not None:
+        statement = statement.where(query.on_host(_c.c.host, host))
+    row = connection.execute(statement.order_by(*_LATEST).limit(1)).mappings().one_or_none()
+    return None if row is None else _view(row)
+
+
+def _view(row: RowMapping) -> ContainerView:
+    fields = row["body"]["fields"]
+    return {
+        "host": row["host_name"],
+        "host_id": row["host"],
+        "id": row["id"],
+        "name": fields["name"],
+        "image": fields["image"],
+        "runtime": row["runtime"],
+        "labels": fields["labels"],
+        "pod": fields["pod"],
+        "user": fields["user"],
+        "caps": fields["caps"],
+        "privileged": fields["privileged"],
+        "init_pid": fields["init_pid"],
+        "first_seen": rfc3339(row["first_seen"]),
+        "first_seen_ns": row["first_seen"],
+        "last_seen": rfc3339(row["last_seen"]),
+        "last_seen_ns": row["last_seen"],
+        "started": rfc3339(row["started"]),
+        "started_ns": row["started"],
+        "stopped": rfc3339(row["stopped"]),
+        "stopped_ns": row["stopped"],
+        "sessions": row["sessions"],
+    }

@@ -4,12 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from controller.detect.sentence import sentence
+from controller.store import query
+from controller.store.schema import entries, hosts
+from controller.store.views import EntryView, rfc3339
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Mapping
 
-    from controller.store.views import EntryView
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,9 @@ class EntryFilter:
     until: int | None = None
 
 
+_ROWS = select(entries.c.body, entries.c.host, hosts.c.name).join(hosts, hosts.c.id == entries.c.host)
+
+
 def list_(
     connection: Connection,
     filters: EntryFilter | None = None,
@@ -37,9 +47,53 @@ def list_(
     before: tuple[int, str] | None = None,
 ) -> list[EntryView]:
     """Newest first. `before` is the (time_ns, id) of the last one of the page before."""
-    raise NotImplementedError
+    wanted = filters or EntryFilter()
+    statement = _ROWS.where(*query.between(entries.c.time, wanted.since, wanted.until))
+    for name in ("image", "means", "uid", "session", "kind"):
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(entries.c[name] == value)
+    if wanted.host is not None:
+        statement = statement.where(query.on_host(entries.c.host, wanted.host))
+    if wanted.container is not None:
+        statement = statement.where(
+            query.is_container(entries.c.container, entries.c.container_name, wanted.container)
+        )
+    page = query.newest_first(statement, entries.c.time, entries.c.id, limit, before)
+    return [view(row.body, row.host, row.name) for row in connection.execute(page)]
 
 
 def show(connection: Connection, entry_id: str) -> EntryView | None:
     """One entry; None if there is none of this id."""
-    raise NotImplementedError
+    row = connection.execute(_ROWS.where(entries.c.id == entry_id)).one_or_none()
+    return None if row is None else view(row.body, row.host, row.name)
+
+
+def view(body: Mapping[str, Any], host_id: str, host: str) -> EntryView:
+    """The entry or attempt `body`, its updates merged in, as people and programs read it."""
+    return {
+        "id": body["id"],
+        "kind": body["kind"],
+        "time": rfc3339(body["time"]),
+        "time_ns": body["time"],
+        "mono": body["mono"],
+        "host": host,
+        "host_id": host_id,
+        "session": body["session"],
+        "means": body["means"],
+        "namespaces": body["namespaces"],
+        "verdict": body.get("verdict"),
+        "ns_container": body.get("ns_container"),
+        "cgroup_container": body.get("cgroup_container"),
+        "container": body["container"],
+        "process": body.get("process"),
+        "entered_by": body["entered_by"],
+        "ancestry": body["ancestry"],
+        "login": body["login"],
+        "exec_id": body["exec_id"],
+        "principal": None,
+        "record": None,
+        "confidence": None,
+        "missing": body["missing"],
+        "sentence": sentence(host, body),
+    }

@@ -26,7 +26,7 @@ class SchemaError(Exception):
 
 
 def create(url: str) -> None:
-    """Makes the database at `url` if there is none, readable by its owner only. Its tables come by `upgrade`."""
+    """Makes the database at `url` if there is none, for its owner only. Its tables come by `upgrade`."""
     path = _sqlite_path(url)
     if path is not None:
         # SQLite gives its -wal and -shm files the mode of the database itself.
@@ -35,7 +35,7 @@ def create(url: str) -> None:
 
 
 def upgrade(url: str) -> list[str]:
-    """Runs the steps that are missing, all in one transaction; returns their names. SchemaError when newer."""
+    """Runs the missing steps, all in one transaction; returns their names. SchemaError when it is newer."""
     from alembic import command  # noqa: PLC0415 - half a second that only `init` and `serve` have to spend
 
     _must_exist(url)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From events to what people ask for: sessions, entries, containers.
 
-A row is computed from the `events` table, not from the event at hand and the row that was there before, wherever
-the result could depend on the order of arrival. So every event may be projected again, and in any order.
+Wherever the result could depend on the order of arrival, a row is computed from the `events` table, not from
+the event at hand and the row that was there before. So every event may be projected again, and in any order.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from controller.store.completion import completed_all, sequence
 from controller.store.dialect import insert, put
@@ -135,11 +135,12 @@ def _last_end(connection: Connection, session: str) -> dict[str, Any] | None:
 
 def _start(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     body, latest = completed_all(connection, [event])[0]
-    _seen(connection, host, body["container"], latest, body["time"], "started")
+    _seen(connection, host, body["container"], latest, body["time"], ("started", sequence(event["id"])))
 
 
 def _stop(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
-    _seen(connection, host, event["container"], sequence(event["id"]), event["time"], "stopped")
+    at = sequence(event["id"])
+    _seen(connection, host, event["container"], at, event["time"], ("stopped", at))
 
 
 def _seen(
@@ -148,7 +149,7 @@ def _seen(
     container: Mapping[str, Any],
     at: int,
     time: int,
-    change: str | None = None,
+    change: tuple[str, int] | None = None,
 ) -> None:
     """Adds what an event of sequence `at` says of a container: of each field the latest known value stands.
 
@@ -166,8 +167,8 @@ def _seen(
             body["fields"][name] = value
             if known:
                 body["at"][name] = at
-    if change is not None and at >= body["at"].get(change, -1):
-        body["at"][change], body["moments"][change] = at, time
+    if change is not None and change[1] >= body["at"].get(change[0], -1):
+        body["at"][change[0]], body["moments"][change[0]] = change[1], time
     running = body["at"].get("started", -1) > body["at"].get("stopped", -1)
     put(
         connection,
@@ -185,12 +186,6 @@ def _seen(
             "body": body,
         },
     )
-
-
-def commands(connection: Connection, session: str) -> int:
-    """How many commands of a session arrived."""
-    query = select(func.count()).where(events.c.session == session, events.c.kind == "command")
-    return int(connection.execute(query).scalar_one())
 
 
 def _text(value: str | None) -> str | None:

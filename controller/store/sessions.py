@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import func, select
+
+from controller.detect.sentence import sentence
+from controller.store import entries, query, schema
+from controller.store.completion import completed_all
+from controller.store.views import EntryView, EventView, Execution, SessionRow, SessionView, rfc3339
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Mapping, Sequence
 
-    from controller.store.views import SessionRow, SessionView
+    from sqlalchemy import Connection, RowMapping
+
+SHOWN_EVENTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,25 @@ class SessionFilter:
     until: int | None = None
 
 
+_s, _e, _events = schema.sessions, schema.entries, schema.events
+
+_ROWS = (
+    select(
+        _s,
+        schema.hosts.c.name.label("host_name"),
+        _e.c.body.label("opened_by"),
+        schema.alerts.c.id.label("alert"),
+        select(func.count())
+        .where(_events.c.session == _s.c.id, _events.c.kind == "command")
+        .scalar_subquery()
+        .label("commands"),
+    )
+    .join(schema.hosts, schema.hosts.c.id == _s.c.host)
+    .join(_e, _e.c.id == _s.c.entry, isouter=True)
+    .join(schema.alerts, schema.alerts.c.session == _s.c.id, isouter=True)
+)
+
+
 def list_(
     connection: Connection,
     filters: SessionFilter | None = None,
@@ -32,9 +60,112 @@ def list_(
     before: tuple[int, str] | None = None,
 ) -> list[SessionRow]:
     """Newest first by `began`. `before` is the (began_ns, id) of the last one of the page before."""
-    raise NotImplementedError
+    wanted = filters or SessionFilter()
+    statement = _ROWS.where(*query.between(_s.c.began, wanted.since, wanted.until))
+    if wanted.host is not None:
+        statement = statement.where(query.on_host(_s.c.host, wanted.host))
+    if wanted.container is not None:
+        statement = statement.where(query.is_container(_s.c.container, _e.c.container_name, wanted.container))
+    if wanted.means is not None:
+        statement = statement.where(_s.c.means == wanted.means)
+    if wanted.open_only:
+        statement = statement.where(_s.c.ended.is_(None))
+    page = query.newest_first(statement, _s.c.began, _s.c.id, limit, before)
+    return [_row(row, _opened_by(row)) for row in connection.execute(page).mappings()]
 
 
-def show(connection: Connection, session_id: str, max_events: int = 2000) -> SessionView | None:
+def show(connection: Connection, session_id: str, max_events: int = SHOWN_EVENTS) -> SessionView | None:
     """One session with its first `max_events` events; None if there is none of this id."""
-    raise NotImplementedError
+    row = connection.execute(_ROWS.where(_s.c.id == session_id)).mappings().one_or_none()
+    if row is None:
+        return None
+    of_session = _events.c.session == session_id
+    stored = connection.execute(
+        select(_events.c.body, _events.c.received)
+        .where(of_session)
+        .order_by(_events.c.mono, _events.c.seq)
+        .limit(max_events)
+    ).all()
+    total = connection.execute(select(func.count()).where(of_session)).scalar_one()
+    bodies = [body for body, _ in completed_all(connection, [each.body for each in stored])]
+    opened_by = _opened_by(row)
+    return {
+        **_row(row, opened_by),
+        "opened_by": opened_by,
+        "executions": executions(bodies),
+        "events": [_event(body, each.received) for body, each in zip(bodies, stored, strict=True)],
+        "events_left_out": total - len(bodies),
+    }
+
+
+def executions(bodies: Sequence[Mapping[str, Any]]) -> list[Execution]:
+    """What was executed, in the order of `bodies`; an end belongs to the latest program of its process."""
+    made: list[Execution] = []
+    running: dict[tuple[int, int], Execution] = {}
+    for body in bodies:
+        if body["kind"] in {"entry", "command"}:
+            execution = _execution(body)
+            made.append(execution)
+            running[body["process"]["pid"], body["process"]["start"]] = execution
+        elif body["kind"] == "exit":
+            ended = running.pop((body["pid"], body["start"]), None)
+            if ended is not None:
+                ended["ended"], ended["ended_ns"] = rfc3339(body["time"]), body["time"]
+                ended["code"], ended["signal"] = body["code"], body["signal"]
+    return made
+
+
+def _execution(body: Mapping[str, Any]) -> Execution:
+    return {
+        "event": body["id"],
+        "time": rfc3339(body["time"]),
+        "time_ns": body["time"],
+        "mono": body["mono"],
+        "process": body["process"],
+        "parent": body.get("parent"),
+        "ended": None,
+        "ended_ns": None,
+        "code": None,
+        "signal": None,
+    }
+
+
+def _event(body: Mapping[str, Any], received: int) -> EventView:
+    times = {
+        "time": rfc3339(body["time"]),
+        "time_ns": body["time"],
+        "received": rfc3339(received),
+        "received_ns": received,
+    }
+    return cast("EventView", {**body, **times})
+
+
+def _opened_by(row: RowMapping) -> EntryView | None:
+    return entries.view(row["opened_by"], row["host"], row["host_name"]) if row["opened_by"] else None
+
+
+def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
+    container = opened_by["container"] if opened_by else None
+    return {
+        "id": row["id"],
+        "host": row["host_name"],
+        "host_id": row["host"],
+        "began": rfc3339(row["began"]),
+        "began_ns": row["began"],
+        "ended": rfc3339(row["ended"]),
+        "ended_ns": row["ended"],
+        "duration_ns": row["duration"],
+        "code": row["code"],
+        "signal": row["signal"],
+        "commands": row["commands"],
+        "means": row["means"],
+        "entry": row["entry"],
+        "container": {
+            "id": container["id"] if container else None,
+            "name": container["name"] if container else None,
+            "image": container["image"] if container else None,
+        },
+        "process": opened_by["process"] if opened_by else None,
+        "sentence": sentence(row["host_name"], row["opened_by"], row["commands"]),
+        "alert": row["alert"],
+    }

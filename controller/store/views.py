@@ -85,7 +85,7 @@ class SessionRow(TypedDict):
     container: ContainerRef
     process: wire.Process | None
     """What the entry executed."""
-    sentence: str | None
+    sentence: str
     alert: str | None
     """Id of its alert."""
 

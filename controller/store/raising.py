@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the detect worker raises alerts: one for each visit, the gravest of its findings decides."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import insert, select, update
+
+from controller.store.dialect import insert_new
+from controller.store.schema import alert_history, alerts, findings
+from controller.store.views import CLOSED_STATES, SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+ITSELF = "nsentry"
+"""The actor of what no person did."""
+
+Raised = Literal["raised", "escalated", "reopened", "grown", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFinding:
+    """A finding to be kept: one detection fires once on one event of a visit."""
+
+    detection: str
+    severity: int
+    event: str
+    time: int
+    reason: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """What an alert says of its visit; later calls replace all of it. Times are ns."""
+
+    session: str
+    host: str
+    title: str
+    sentence: str
+    means: str
+    container: str | None
+    container_name: str | None
+    image: str | None
+    user: str | None
+    first_seen: int
+    last_seen: int
+    events: int
+
+
+def alert_id(session: str) -> str:
+    """The id of a session's alert: 16 hex digits of its SHA-256, so that raising twice is once."""
+    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding], now: int) -> Raised:
+    """Raises the visit's alert or adds to it; findings that it already has change nothing.
+
+    A closed alert is reopened ("reopened") only by a finding graver than all that its closer saw. ValueError:
+    an alert that does not exist yet needs a finding.
+    """
+    identity = alert_id(alert.session)
+    before = connection.execute(
+        select(alerts.c.severity, alerts.c.state).where(alerts.c.id == identity)
+    ).one_or_none()
+    if before is None:
+        _raise_new(connection, identity, alert, found, now)
+        return "raised"
+    refresh(connection, alert)
+    added = insert_new(connection, findings, [_finding(identity, each) for each in found])
+    highest = max((each.severity for each in found), default=0)
+    if highest > before.severity:
+        return _escalate(connection, identity, (before.severity, highest), before.state, now)
+    if added:
+        connection.execute(update(alerts).where(alerts.c.id == identity).values(changed=now))
+    return "grown" if added else "unchanged"
+
+
+def refresh(connection: Connection, alert: NewAlert) -> bool:
+    """Brings what an existing alert says of its visit up to date; False if the session has none."""
+    row = asdict(alert)
+    del row["session"], row["host"]
+    return (
+        connection.execute(update(alerts).where(alerts.c.id == alert_id(alert.session)).values(row)).rowcount
+        == 1
+    )
+
+
+def note(connection: Connection, alert_id: str, action: str, detail: Mapping[str, Any], now: int) -> None:
+    """Writes into the history what nsentry itself did ("entry_completed")."""
+    remember(connection, alert_id, now, ITSELF, action, detail)
+
+
+def remember(
+    connection: Connection, alert_id: str, now: int, actor: str, action: str, detail: Mapping[str, Any]
+) -> None:
+    """Adds a line to the alert's history, which is also the change feed."""
+    row = {"alert": alert_id, "at": now, "actor": actor, "action": action, "detail": dict(detail)}
+    connection.execute(insert(alert_history).values(row))
+
+
+def _raise_new(
+    connection: Connection, identity: str, alert: NewAlert, found: Sequence[NewFinding], now: int
+) -> None:
+    severity = max(each.severity for each in found)
+    row = {"id": identity, "severity": severity, "state": "new", "raised": now, "changed": now}
+    connection.execute(insert(alerts).values({**asdict(alert), **row}))
+    insert_new(connection, findings, [_finding(identity, each) for each in found])
+    note(connection, identity, "raised", {"severity": SEVERITIES[severity]}, now)
+
+
+def _escalate(
+    connection: Connection, identity: str, severity: tuple[int, int], state: str, now: int
+) -> Raised:
+    values: dict[str, Any] = {"severity": severity[1], "changed": now}
+    detail = {"from": SEVERITIES[severity[0]], "to": SEVERITIES[severity[1]]}
+    reopened = state in CLOSED_STATES
+    if reopened:
+        values |= {"state": "new", "close_reason": None}
+        detail["closed_as"] = state
+    connection.execute(update(alerts).where(alerts.c.id == identity).values(values))
+    note(connection, identity, "reopened" if reopened else "escalated", detail, now)
+    return "reopened" if reopened else "escalated"
+
+
+def _finding(alert: str, finding: NewFinding) -> dict[str, Any]:
+    return {
+        "alert": alert,
+        "detection": finding.detection,
+        "severity": finding.severity,
+        "event": finding.event,
+        "time": finding.time,
+        "reason": finding.reason,
+        "fields": dict(finding.fields),
+    }
