@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one source says about a container. Each source fills what it knows; None is "does not say"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sensor.enrich.text import clean
+from sensor.wire import Pod, Runtime
+
+MAX_LABELS: Final = 64
+MAX_LABEL: Final = 256
+"""Longest name and longest value of a label, in characters."""
+MAX_NAME: Final = 512
+"""Longest name of a container, an image, a user or a pod: registries and Kubernetes allow less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One source's answer about one container."""
+
+    name: str | None = None
+    image: str | None = None
+    runtime: Runtime | None = None
+    labels: dict[str, str] | None = None
+    pod: Pod | None = None
+    user: str | None = None
+    privileged: bool | None = None
+
+    def over(self, other: Facts) -> Facts:
+        """These facts, with what they do not say taken from `other`."""
+        return Facts(
+            self.name if self.name is not None else other.name,
+            self.image if self.image is not None else other.image,
+            self.runtime if self.runtime is not None else other.runtime,
+            self.labels if self.labels is not None else other.labels,
+            self.pod if self.pod is not None else other.pod,
+            self.user if self.user is not None else other.user,
+            self.privileged if self.privileged is not None else other.privileged,
+        )
+
+
+def text(value: object) -> str | None:
+    """A bounded name out of a document that others wrote, None when it is no text."""
+    return clean(value, MAX_NAME) if isinstance(value, str) else None
+
+
+def labels(value: object) -> dict[str, str]:
+    """Bounded labels out of a document that others wrote: the first `MAX_LABELS` by name, always the same."""
+    if not isinstance(value, dict):
+        return {}
+    pairs = [(key, item) for key, item in value.items() if isinstance(key, str) and isinstance(item, str)]
+    return {clean(key, MAX_LABEL): clean(item, MAX_LABEL) for key, item in sorted(pairs)[:MAX_LABELS]}
+
+
+def pod(name: object, namespace: object, uid: object) -> Pod | None:
+    """A pod when it has both its names."""
+    known_name, known_namespace = text(name), text(namespace)
+    if not known_name or not known_namespace:
+        return None
+    return Pod(name=known_name, namespace=known_namespace, uid=text(uid))
