@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bus between ingest and those that consume events.
 
-The embedded bus is the `events` table itself: appending to it is storing the event, and a consumer is a cursor.
+The embedded bus is the `events` table: appending to it is storing the event, and a consumer is a cursor.
 A consumer that dies in the middle reads again from its cursor, so each event is delivered at least once.
 """
 

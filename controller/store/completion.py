@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sqlalchemy import select
 
+from controller import validity
 from controller.store.schema import events
 from sensor import wire
 
@@ -51,9 +52,11 @@ def merge(event: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]
             place = place[name]
         place[last] = value
     try:
-        return dict(msgspec.convert(merged, wire.EVENT_TYPES[event["kind"]]))
-    except msgspec.ValidationError:
+        made: dict[str, Any] = msgspec.convert(merged, wire.EVENT_TYPES[event["kind"]])
+        validity.check_event(made)
+    except (msgspec.ValidationError, validity.InvalidError):
         return None
+    return made
 
 
 def complete(event: Mapping[str, Any], updates: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], int]:
