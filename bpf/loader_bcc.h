@@ -92,6 +92,12 @@ static __always_inline long entries_output(void *event, u64 size)
 /* Taking an address is no dereference, so bcc's rewriter leaves it alone. */
 #define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), &(src))
 #define OFFSET_OF(type, field) __builtin_offsetof(type, field)
+/*
+ * Types written from BTF have lost the alignment to cache lines inside mm_struct, so its fields stand elsewhere
+ * than a compiler thinks. The loader hands over the true offsets.
+ */
+#define READ_MM(dst, mm, field)                                                                            \
+	bpf_probe_read_kernel(&(dst), sizeof(dst), (char *)(mm) + OFFSET_mm_struct_##field)
 #define SUBSYSTEM(name) name
 #define HAS_SUBSYSTEM(name) HAS_##name /* from the loader, which looks into vmlinux.h */
 

@@ -77,7 +77,7 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 	READ(mm, task->mm);
 	if (!mm)
 		return;
-	READ(file, mm->exe_file);
+	READ_MM(file, mm, exe_file);
 	if (!file)
 		return;
 	event->exe_len = write_path(&file->f_path, &fs->root, event->exe, &cut);
@@ -97,8 +97,8 @@ static __always_inline void read_argv(struct task_struct *task, struct event_exe
 	READ(mm, task->mm);
 	if (!mm)
 		return;
-	READ(begin, mm->arg_start);
-	READ(end, mm->arg_end);
+	READ_MM(begin, mm, arg_start);
+	READ_MM(end, mm, arg_end);
 	if (end <= begin)
 		return;
 	length = end - begin;

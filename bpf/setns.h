@@ -21,7 +21,10 @@ static __always_inline void send_setns(struct task_struct *task, struct mark *ma
 
 	if (!event)
 		return;
-	__builtin_memset(event, 0, sizeof(*event));
+	/* In parts: the compiler sets at most a kilobyte at once. */
+	__builtin_memset(&event->head, 0, sizeof(event->head));
+	__builtin_memset(&event->task, 0, sizeof(event->task));
+	__builtin_memset(&event->ancestry, 0, sizeof(event->ancestry));
 	fill_head(&event->head, EVENT_SETNS, task);
 	event->head.cookie = mark->cookie;
 	event->head.flags = flags | (event->head.tid != event->head.pid ? FLAG_THREAD : 0);

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the kernel to decoded events. `open_probe` gives a Probe; nothing after it knows which loader runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from sensor.probe.layout import KernelEvent
+
+BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
+BUILD: Final = BPF_SOURCES.parent / "build"
+LOADERS: Final = ("auto", "bcc", "core")
+
+
+class ProbeError(RuntimeError):
+    """The programs could not be loaded or attached; the message says why and what to do."""
+
+
+class Probe(Protocol):
+    """Loaded and attached programs."""
+
+    loader: str
+    reason: str
+    """Why this loader."""
+    hooks: dict[str, str]
+
+    def poll(self, timeout_ms: int) -> int:
+        """Hands waiting events to the callback; returns how many."""
+
+    def counters(self) -> dict[str, int]:
+        """Totals since the load, summed over CPUs, by layout.COUNTERS."""
+
+    def release(self, cookie: int) -> None:
+        """Tells the kernel that this crossing is none: its tasks need not be followed."""
+
+    def know_mount(self, mnt: int, init_pid: int) -> None:
+        """Tells the kernel that this mount namespace exists already: no exec in it is a start."""
+
+    def close(self) -> None:
+        """Detaches everything."""
+
+
+Callback = Callable[[KernelEvent], None]
+"""Called on the polling thread. Must not block: the ring fills meanwhile."""
+
+Undecoded = Callable[[str], None]
+
+
+def open_probe(loader: str, on_event: Callback, on_undecodable: Undecoded) -> Probe:
+    """Loads with `loader`, or, for "auto", with core where it loads and else with bcc.
+
+    Raises ProbeError.
+    """
+    # Loaded late: bcc brings LLVM with it, 100 MB that the core loader must not pay for.
+    if loader == "bcc":
+        from sensor.probe.bcc import BccProbe  # noqa: PLC0415
+
+        return BccProbe("asked for", on_event, on_undecodable)
+    from sensor.probe.core import CoreProbe  # noqa: PLC0415
+
+    if loader == "core":
+        return CoreProbe("asked for", on_event, on_undecodable)
+    try:
+        return CoreProbe("auto: the prebuilt object loads here", on_event, on_undecodable)
+    except ProbeError as error:
+        from sensor.probe.bcc import BccProbe  # noqa: PLC0415
+
+        return BccProbe(f"auto: core did not load: {error}", on_event, on_undecodable)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the programs at start with the distribution's bcc, from BTF and stub headers.
+
+bcc's prelude includes six kernel headers. A folder of stubs stands in for them: its uapi/linux/bpf.h is
+the vmlinux.h that bpftool writes from the running kernel's BTF; two guard macros keep out bcc's own copy of bpf.h.
+This is the one module that imports bcc.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from sensor.probe import BPF_SOURCES, Callback, ProbeError, Undecoded
+from sensor.probe.core import hook_of
+from sensor.probe.layout import COUNTERS, Undecodable, decode
+
+_BTF: Final = Path("/sys/kernel/btf/vmlinux")
+_RAW: Final = ("sched_process_fork", "sched_process_exec", "sched_process_exit")
+_SYSCALLS: Final = ("sys_enter_setns", "sys_exit_setns")
+_INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
+
+
+def source() -> str:
+    """The programs as one text: bcc rewrites only what it is handed, so includes are pasted in, once each."""
+    seen: set[str] = set()
+
+    def paste(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in seen or name in {"loader_core.h", "vmlinux.h"}:
+            return ""
+        seen.add(name)
+        return _INCLUDE.sub(paste, (BPF_SOURCES / name).read_text())
+
+    return _INCLUDE.sub(paste, (BPF_SOURCES / "sensor.bpf.c").read_text())
+
+
+def _headers(folder: Path) -> Path:
+    shutil.copytree(BPF_SOURCES / "stubs" / "include", folder / "include")
+    vmlinux = folder / "include" / "vmlinux.h"
+    vmlinux.write_text(_bpftool("btf", "dump", "file", str(_BTF), "format", "c"))
+    return vmlinux
+
+
+def _bpftool(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["bpftool", *arguments], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+    except FileNotFoundError as error:
+        raise ProbeError("bpftool is missing; install it: apt-get install bpftool") from error
+    except subprocess.SubprocessError as error:
+        raise ProbeError(
+            f"{_BTF} cannot be read as types: {error}; the kernel needs CONFIG_DEBUG_INFO_BTF"
+        ) from error
+
+
+def _features(vmlinux: Path) -> list[str]:
+    """What this kernel has, as macros: bcc compiles against it, so it cannot ask at load as CO-RE does."""
+    types = vmlinux.read_text()
+    return [
+        f"-DHAS_pids_cgrp_id={int('pids_cgrp_id' in types)}",
+        *(["-DHAS_AUDIT"] if "kuid_t loginuid;" in types else []),
+        *(f"-DOFFSET_mm_struct_{field}={offset}" for field, offset in _mm_offsets().items()),
+    ]
+
+
+_MM_FIELDS: Final = ("arg_start", "arg_end", "exe_file")
+_TYPE: Final = re.compile(r"^\[(\d+)\] STRUCT '([^']*)'")
+_MEMBER: Final = re.compile(r"^\t'([^']*)' type_id=(\d+) bits_offset=(\d+)")
+
+
+def _mm_offsets() -> dict[str, int]:
+    """Byte offsets in struct mm_struct: its fields stand in anonymous structs inside it. Raises ProbeError."""
+    members = _struct_members(_bpftool("btf", "dump", "file", str(_BTF)), "mm_struct")
+    missing = [field for field in _MM_FIELDS if field not in members]
+    if missing:
+        raise ProbeError(f"the kernel's types have no mm_struct.{missing[0]}; use --loader core")
+    return {field: members[field] for field in _MM_FIELDS}
+
+
+def _struct_members(dump: str, name: str) -> dict[str, int]:
+    """Member to byte offset, anonymous inner structs included, from bpftool's raw dump of BTF."""
+    structs: dict[str, list[tuple[str, str, int]]] = {}
+    wanted = current = ""
+    for line in dump.splitlines():
+        if head := _TYPE.match(line):
+            current = head.group(1)
+            structs[current] = []
+            if head.group(2) == name:
+                wanted = current
+        elif current and (member := _MEMBER.match(line)):
+            structs[current].append((member.group(1), member.group(2), int(member.group(3)) // 8))
+        else:
+            current = ""
+
+    def flatten(type_id: str, base: int) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for member, inner, offset in structs.get(type_id, []):
+            found |= flatten(inner, base + offset) if member == "(anon)" else {member: base + offset}
+        return found
+
+    return flatten(wanted, 0)
+
+
+class BccProbe:
+    """The programs as bcc compiled them, attached."""
+
+    loader = "bcc"
+
+    def __init__(self, reason: str, on_event: Callback, on_undecodable: Undecoded) -> None:
+        try:
+            import bcc  # noqa: PLC0415 - LLVM comes with it
+        except ImportError as error:
+            raise ProbeError(
+                f"bcc cannot be imported ({error}); install it: apt-get install python3-bpfcc"
+            ) from error
+        self.reason = reason
+        self.hooks: dict[str, str] = {}
+        with tempfile.TemporaryDirectory(prefix="nsentry-bcc-") as folder:
+            self._bpf = self._compile(bcc, Path(folder))
+        self._attach()
+        self._open_ring(on_event, on_undecodable)
+
+    @staticmethod
+    def _compile(bcc: Any, folder: Path) -> Any:  # noqa: ANN401 - bcc has no types
+        vmlinux = _headers(folder)
+        flags = [
+            "-DLOADER_BCC",
+            "-D_UAPI__LINUX_BPF_H__",
+            "-D__LINUX_BPF_H__",
+            "-DCONFIG_BPF_SYSCALL=1",
+            f"-I{folder}/include",
+            "-Wno-everything",
+            *_features(vmlinux),
+        ]
+        os.environ["BCC_KERNEL_SOURCE"] = str(folder)
+        try:
+            return bcc.BPF(text=source(), cflags=flags)
+        except Exception as error:  # bcc raises the bare class
+            raise ProbeError(
+                f"bcc could not compile the programs: {error}; run as root, see its output above"
+            ) from error
+        finally:
+            del os.environ["BCC_KERNEL_SOURCE"]
+
+    def _attach(self) -> None:
+        try:
+            for name in _RAW:
+                self._bpf.attach_raw_tracepoint(tp=name, fn_name=f"on_{name}")
+                purpose, hook = hook_of(f"raw_tp/{name}")
+                self.hooks[purpose] = hook
+            for name in _SYSCALLS:
+                self._bpf.attach_tracepoint(tp=f"syscalls:{name}", fn_name=f"on_{name}")
+                purpose, hook = hook_of(f"tp/syscalls/{name}")
+                self.hooks[purpose] = hook
+        except Exception as error:  # bcc raises the bare class
+            self._bpf.cleanup()
+            raise ProbeError(
+                f"a program could not be attached: {error}; "
+                "is tracefs mounted? mount -t tracefs nodev /sys/kernel/tracing"
+            ) from error
+        self._bpf.free_bcc_memory()
+
+    def _open_ring(self, on_event: Callback, on_undecodable: Undecoded) -> None:
+        def sample(_context: int, data: int, size: int) -> None:
+            try:
+                event = decode(ctypes.string_at(data, size))
+            except Undecodable as error:
+                on_undecodable(str(error))
+            else:
+                on_event(event)
+
+        self._bpf["entries"].open_ring_buffer(sample)
+
+    def poll(self, timeout_ms: int) -> int:
+        """See Probe. bcc does not tell how many, so this is 0."""
+        self._bpf.ring_buffer_poll(timeout_ms)
+        return 0
+
+    def counters(self) -> dict[str, int]:
+        """See Probe."""
+        table = self._bpf["counters"]
+        return {name: sum(table[ctypes.c_int(index)]) for index, name in enumerate(COUNTERS)}
+
+    def release(self, cookie: int) -> None:
+        """See Probe."""
+        self._bpf["released"][ctypes.c_ulonglong(cookie)] = ctypes.c_uint(1)
+
+    def know_mount(self, mnt: int, init_pid: int) -> None:
+        """See Probe."""
+        self._bpf["mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
+
+    def close(self) -> None:
+        """See Probe."""
+        self._bpf.cleanup()
