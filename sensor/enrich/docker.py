@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The little of Docker's API that the sensor asks for, over the daemon's unix socket.
+
+https://docs.docker.com/reference/api/engine/ ; podman serves the same paths. A daemon can hang, send without
+end, or be somebody else's program: each request has one deadline for all of it and a bound on its size, and
+what comes back is taken field by field.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sensor.enrich import facts
+from sensor.enrich.facts import Facts
+from sensor.enrich.supervisor import ID
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
+
+API_VERSION: Final = "1.41"
+"""Asked for first: Docker 20.10 to 28 and podman 4 speak it. Docker 29 wants 1.44, and says so."""
+MAX_BYTES: Final = 1024 * 1024
+TIMEOUT_S: Final = 2.0
+
+_SUN_PATH: Final = 107
+"""Longest path of a unix socket, without its NUL (unix(7))."""
+_VERSION: Final = re.compile(r"1\.[0-9]{1,3}")
+
+
+class AwayError(Exception):
+    """The daemon cannot be reached."""
+
+
+class HungError(AwayError):
+    """The daemon took the question and gave no whole answer in time."""
+
+
+class UnexpectedError(Exception):
+    """Something answered that is not the API, or with more than is read."""
+
+
+class Docker:
+    """One daemon, by its socket."""
+
+    def __init__(self, path: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.path = path
+        self._timeout_s = timeout_s
+        self._version = API_VERSION
+        self.owner: int | None = None
+        """The uid that listens there, once it was asked: SO_PEERCRED of unix(7)."""
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """The container's full record, None where this daemon has no such container.
+
+        Raises AwayError or UnexpectedError.
+        """
+        if not ID.fullmatch(container_id):
+            return None
+        status, body = self._get(f"/v{self._version}/containers/{container_id}/json")
+        if status == 400:
+            # "client version 1.41 is too old. Minimum supported API version is 1.44", or too new.
+            self._version = self._negotiate()
+            status, body = self._get(f"/v{self._version}/containers/{container_id}/json")
+        if status == 404:
+            return None
+        if status != 200:
+            raise UnexpectedError(f"{self.path} answered {status} to an inspect")
+        try:
+            record = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise UnexpectedError(f"{self.path} sent no JSON: {error}") from error
+        if not isinstance(record, dict) or record.get("Id") != container_id:
+            raise UnexpectedError(f"{self.path} sent the record of another container")
+        return record
+
+    def _negotiate(self) -> str:
+        """The newest version that the daemon speaks, from the header that its ping carries."""
+        with self._request("/_ping") as response:
+            offered = response.getheader("Api-Version") or ""
+        if not _VERSION.fullmatch(offered):
+            raise UnexpectedError(f"{self.path} does not say which version of the API it speaks")
+        return offered
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        with self._request(path) as response:
+            try:
+                body = response.read(MAX_BYTES + 1)
+            except OSError as error:
+                raise _away(self.path, error) from error
+            except http.client.HTTPException as error:
+                raise UnexpectedError(f"{self.path} ended its answer early: {error!r}") from error
+            if len(body) > MAX_BYTES:
+                raise UnexpectedError(f"{self.path} sent more than {MAX_BYTES} bytes")
+            return response.status, body
+
+    @contextlib.contextmanager
+    def _request(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        connection = _Connection(self.path, time.monotonic() + self._timeout_s)
+        try:
+            connection.request("GET", path, headers={"Host": "docker", "User-Agent": "nsentry"})
+            self.owner = connection.peer_uid()
+            response = connection.getresponse()
+        except OSError as error:
+            raise _away(self.path, error) from error
+        except http.client.HTTPException as error:
+            raise UnexpectedError(f"{self.path} does not speak HTTP: {error!r}") from error
+        else:
+            yield response
+        finally:
+            connection.close()
+
+
+def _away(path: str, error: OSError) -> AwayError:
+    kind = HungError if isinstance(error, TimeoutError) else AwayError
+    return kind(f"{path} does not answer: {error}")
+
+
+class _DeadlineSocket(socket.socket):
+    """A socket whose reads together end at one moment; a plain timeout begins anew with every byte."""
+
+    deadline: float = 0.0
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no whole answer in time")
+        self.settimeout(left)
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str, deadline: float) -> None:
+        super().__init__("localhost")
+        self._path = path
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        self.sock = _DeadlineSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.deadline = self._deadline
+        self.sock.settimeout(max(0.001, self._deadline - time.monotonic()))
+        with _short(self._path) as path:
+            self.sock.connect(path)
+
+    def peer_uid(self) -> int:
+        _, uid, _ = struct.unpack("3i", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(uid)
+
+
+@contextlib.contextmanager
+def _short(path: str) -> Iterator[str]:
+    """A path to the same socket that fits into sockaddr_un."""
+    if len(os.fsencode(path)) <= _SUN_PATH:
+        yield path
+        return
+    folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{Path(path).name}"
+    finally:
+        os.close(folder)
+
+
+def describe(record: dict[str, Any]) -> Facts:
+    """What an inspect says. Types are checked: the daemon may be another's, and labels are anybody's."""
+    config, host = _map(record, "Config"), _map(record, "HostConfig")
+    labels = facts.labels(config.get("Labels"))
+    name = facts.text(record.get("Name"))
+    privileged = host.get("Privileged")
+    return Facts(
+        name=name.removeprefix("/") if name else None,
+        image=facts.text(config.get("Image")),
+        labels=labels,
+        pod=facts.pod(
+            labels.get("io.kubernetes.pod.name"),
+            labels.get("io.kubernetes.pod.namespace"),
+            labels.get("io.kubernetes.pod.uid"),
+        ),
+        user=facts.text(config.get("User")),
+        privileged=privileged if isinstance(privileged, bool) else None,
+    )
+
+
+def init_pid(record: dict[str, Any]) -> int | None:
+    """The host's pid of the container's init, None while it does not run."""
+    pid = _map(record, "State").get("Pid")
+    return pid if isinstance(pid, int) and pid > 0 else None
+
+
+def _map(document: dict[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names, images and labels of containers, asked for in the background: an event never waits on a daemon.
+
+One thread asks, with a bound on everything: a request, the tries for a container, the containers that wait. A
+daemon that does not answer in time is left alone for `HANG_S`, so that it does not slow down what others
+know. What could not be learned is `unknown` in the end, and counted.
+
+Whose word counts: a daemon that root runs is believed about every container, a user's own daemon only about
+containers below that user's own supervisor.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sensor.enrich import bundle, docker, procfs, sockets
+from sensor.enrich.containers import uncounted
+from sensor.enrich.docker import AwayError, Docker, HungError, UnexpectedError
+from sensor.enrich.facts import Facts
+from sensor.enrich.known import Known
+
+WAITS_S: Final = (0.05, 0.25, 1.0, 5.0, 20.0, 60.0)
+"""Time from one try for a container to the next: a daemon may only just be starting, or be restarted."""
+HANG_S: Final = 30.0
+MAX_WAITING: Final = 4096
+DISCOVERY_S: Final = 1.0
+"""Processes are looked through for daemons at most this often."""
+
+_HAS_API: Final = frozenset({"docker", "podman", "unknown"})
+
+Done = Callable[[Known], None]
+
+
+@dataclass(order=True, slots=True)
+class _Job:
+    due: float
+    order: int
+    known: Known = field(compare=False)
+    done: list[Done] = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+class Metadata:
+    """Completes what is known of containers. `start` it, hand it containers, `close` it."""
+
+    def __init__(
+        self,
+        configured: Iterable[str] = (),
+        proc: Path = procfs.PROC,
+        count: Callable[[str], None] = uncounted,
+        waits: tuple[float, ...] = WAITS_S,
+    ) -> None:
+        self._configured = tuple(configured)
+        self._proc = proc
+        self._count = count
+        self._waits = waits
+        self._condition = threading.Condition()
+        self._heap: list[_Job] = []
+        self._jobs: dict[int, _Job] = {}
+        self._order = itertools.count()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
+        self._daemons: dict[str, Docker] = {}
+        self._silent_until: dict[str, float] = {}
+        self._failing: dict[str, str] = {}
+        self._discovered = float("-inf")
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking. What waits stays pending; takes at most one request's time."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def complete(self, known: Known, on_done: Done) -> None:
+        """Learn what can be learned about `known`, then call `on_done` once, in the background thread.
+
+        Nothing in `known.missing` is pending then. Where nothing is pending now, it is called at once, in
+        the caller's thread. It must be quick and must not raise: put it on a queue.
+        """
+        with self._condition:
+            job = self._jobs.get(id(known))
+            if job is not None:
+                job.done.append(on_done)
+                return
+            if known.pending and len(self._jobs) < MAX_WAITING:
+                job = _Job(time.monotonic(), next(self._order), known, [on_done])
+                self._jobs[id(known)] = job
+                heapq.heappush(self._heap, job)
+                self._condition.notify()
+                return
+        if known.pending:
+            self._count("metadata.too_many")
+            known.settle()
+        on_done(known)
+
+    def failing(self) -> list[str]:
+        """What is wrong with daemons that were asked and did not answer: the sensor is degraded by it."""
+        return sorted(self._failing.copy().values())
+
+    @property
+    def waiting(self) -> int:
+        """Number of containers that are not complete yet."""
+        return len(self._jobs)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._closing and not (self._heap and self._heap[0].due <= time.monotonic()):
+                    self._condition.wait(self._heap[0].due - time.monotonic() if self._heap else None)
+                if self._closing:
+                    return
+                job = heapq.heappop(self._heap)
+            self._try(job)
+
+    def _try(self, job: _Job) -> None:
+        known = job.known
+        answered = known.runtime in _HAS_API and self._ask_daemons(known)
+        if not answered:
+            found = bundle.read(known.id, known.supervisor, self._proc)
+            if found is not None:
+                known.learn(found)
+                # Nobody else can be asked about a container that has no API.
+                answered = known.runtime not in _HAS_API
+        job.tries += 1
+        if known.pending and not answered and job.tries <= len(self._waits) and self._worth_waiting(job):
+            with self._condition:
+                job.due = time.monotonic() + self._waits[job.tries - 1]
+                heapq.heappush(self._heap, job)
+            return
+        if known.pending:
+            self._count("metadata.incomplete")
+            known.settle()
+        with self._condition:
+            del self._jobs[id(known)]
+        for done in job.done:
+            done(known)
+
+    def _worth_waiting(self, job: _Job) -> bool:
+        """A container that has ended may be removed at any time: it gets half of the tries."""
+        start = procfs.stat_start(job.known.init_pid, self._proc)
+        alive = start is not None and procfs.same_start(start, job.known.init_start)
+        return alive or job.tries <= len(self._waits) // 2
+
+    def _ask_daemons(self, known: Known) -> bool:
+        """Ask each daemon until one knows the container; whether one did."""
+        self._discover()
+        for daemon in self._daemons.values():
+            if self._silent_until.get(daemon.path, 0.0) > time.monotonic():
+                continue
+            try:
+                record = daemon.inspect(known.id)
+            except AwayError as error:
+                self._failed(daemon, error, hung=isinstance(error, HungError))
+                continue
+            except UnexpectedError as error:
+                self._failed(daemon, error, hung=True)
+                continue
+            self._failing.pop(daemon.path, None)
+            if record is not None and self._believed(daemon, known):
+                found = docker.describe(record)
+                if known.runtime == "unknown":
+                    found = found.over(Facts(runtime="podman" if "podman" in daemon.path else "docker"))
+                known.learn(found)
+                return True
+        return False
+
+    def _discover(self) -> None:
+        now = time.monotonic()
+        if now - self._discovered < DISCOVERY_S:
+            return
+        self._discovered = now
+        paths = sockets.discover(self._configured, self._proc)
+        self._daemons = {path: self._daemons.get(path) or Docker(path) for path in paths}
+        for gone in self._failing.keys() - self._daemons.keys():
+            self._failing.pop(gone, None)
+            self._silent_until.pop(gone, None)
+
+    def _failed(self, daemon: Docker, error: Exception, *, hung: bool) -> None:
+        """Count it; one that costs time when it is asked is not asked again for a while."""
+        self._count("metadata.daemon_hung" if hung else "metadata.daemon_away")
+        self._failing[daemon.path] = str(error)
+        if hung:
+            self._silent_until[daemon.path] = time.monotonic() + HANG_S
+
+    def _believed(self, daemon: Docker, known: Known) -> bool:
+        users_own = known.supervisor is not None and known.supervisor.uid == daemon.owner
+        if daemon.owner == 0 or users_own:
+            return True
+        self._count("metadata.daemon_distrusted")
+        return False
