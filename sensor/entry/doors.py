@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers the tracker's questions from the map of containers: whose namespaces, whose cgroup."""
+
+from __future__ import annotations
+
+from sensor.enrich.containers import Containers
+from sensor.entry.lineage import Side
+from sensor.entry.track import Owner
+from sensor.probe.layout import NsSet
+
+
+class Doors:
+    """The containers of this host, as the tracker asks for them."""
+
+    def __init__(self, containers: Containers, host_mnt: int) -> None:
+        self._containers = containers
+        self._host_mnt = host_mnt
+
+    def owner(self, kinds: list[str], ns: NsSet) -> Owner:
+        """Only a mount namespace is always a container's own; of the others, those that agree tell."""
+        if "mnt" in kinds:
+            known = self._containers.at_mount(ns.mnt)
+            if known or ns.mnt != self._host_mnt:
+                return Owner(known.id if known else None)
+        candidates: set[str] | None = None
+        for kind in kinds:
+            field = f"{kind}_for_children" if kind in {"pid", "time"} else kind
+            ids = {known.id for known in self._containers.sharing(kind, getattr(ns, field))}
+            if ids:
+                candidates = ids if candidates is None else candidates & ids
+        if candidates is None:
+            return Owner(None)
+        return Owner(candidates.pop()) if len(candidates) == 1 else Owner(None, shared=True)
+
+    def by_cgroup(self, leaf: str, parent: str) -> str | None:
+        """Id of the container that the last two names of a cgroup path belong to."""
+        return self._containers.of_cgroup(f"{parent}/{leaf}")
+
+    def knows_mount(self, mnt: int) -> bool:
+        """Whether this is the host's mount namespace, or that of a container that runs."""
+        return mnt == self._host_mnt or self._containers.at_mount(mnt) is not None
+
+    def side(self, mnt: int) -> Side:
+        """On which side of the door a process in this mount namespace stands."""
+        if mnt == self._host_mnt:
+            return "host"
+        return "container" if self._containers.at_mount(mnt) else "unknown"

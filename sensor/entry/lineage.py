@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes above a crossing: the kernel's chain, completed from /proc while they are still there.
+
+The kernel gives pid, start, user, name and mount namespace of each. Executable and arguments are only in
+/proc, and a runtime is gone some milliseconds after its last setns: they are read when the crossing begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from sensor.enrich import procfs
+from sensor.entry.means import supervisor_index
+from sensor.probe.layout import Facts, Head, Step
+from sensor.wire import Ancestor, Login
+
+_REMEMBERED: Final = 2048
+_UNSET: Final = 0xFFFFFFFF
+_PID_FILE: Final = re.compile(r"/([^/]{1,128})\.pid$")
+
+Redact = Callable[[list[str]], tuple[list[str], bool]]
+Side = Literal["host", "container", "unknown"]
+
+
+class Image(NamedTuple):
+    """What runs in a process: its executable and its redacted arguments."""
+
+    exe: str | None
+    argv: list[str] | None
+
+
+class Lineage:
+    """Remembers what was learned of processes outside, by pid and start, for when they are gone."""
+
+    def __init__(self, redact: Redact, side: Callable[[int], Side]) -> None:
+        self._redact = redact
+        self._side = side
+        self._images: OrderedDict[tuple[int, int], Image] = OrderedDict()
+
+    def look(self, pid: int, start: int) -> Image:
+        """Executable and arguments of a process, from memory or from /proc; (None, None) when it is gone."""
+        key = (pid, start)
+        image = self._images.get(key)
+        if image is None:
+            image = self._read(pid, start)
+            if image.exe is None and image.argv is None:
+                return image
+            self._images[key] = image
+            if len(self._images) > _REMEMBERED:
+                self._images.popitem(last=False)
+        return image
+
+    def remember(self, pid: int, start: int, image: Image) -> None:
+        """What another source (the snapshot at start) knows of a process."""
+        self._images[pid, start] = image
+
+    def _read(self, pid: int, start: int) -> Image:
+        now = procfs.stat_start(pid)
+        if now is None or not procfs.same_start(now, start):
+            return Image(None, None)
+        line = procfs.cmdline(pid)
+        return Image(procfs.exe(pid), self._redact(line[0])[0] if line else None)
+
+    def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
+        """The chain as events carry it."""
+        return [self.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt) for step in chain]
+
+    def ancestor(self, pid: int, start: int, comm: str, uid: int, mnt: int) -> Ancestor:
+        """One process outside, as events carry it."""
+        exe, argv = self.look(pid, start)
+        return Ancestor(pid=pid, start=start, comm=comm, exe=exe, argv=argv, uid=uid, side=self._side(mnt))
+
+
+def entering(head: Head, caller: Facts, home_mnt: int, chain: tuple[Step, ...], lineage: Lineage) -> Ancestor:
+    """The process outside that crossed.
+
+    The task that calls setns in a runtime runs from a sealed copy and is nameless; the runtime itself is the
+    process that the supervisor started. Without a supervisor above, it is the caller.
+    """
+    index = supervisor_index(chain)
+    if index:
+        step = chain[index - 1]
+        return lineage.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt)
+    return lineage.ancestor(head.pid, head.start, caller.comm, caller.uid, home_mnt)
+
+
+def exec_id(argv: list[str] | None) -> str | None:
+    """The runtime's id of an exec, which docker and containerd also give in their records.
+
+    It stands in `runc ... exec --pid-file .../<id>.pid <container>`, and after `-u` of podman's conmon.
+    """
+    if not argv or "exec" not in argv:
+        return None
+    for option, value in pairwise(argv):
+        if option == "--pid-file" and (match := _PID_FILE.search(value)):
+            return match.group(1)
+    return None
+
+
+def login_of(uid: int, session: int, name: Callable[[int], str | None]) -> Login | None:
+    """The login that a process descends from; (uid_t)-1 says that it descends from none."""
+    if uid == _UNSET:
+        return None
+    return Login(uid=uid, user=name(uid), session=None if session == _UNSET else session)

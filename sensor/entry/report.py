@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns what the tracker found into events of the wire, with all that is known at that moment."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sensor.enrich import procfs
+from sensor.enrich.known import Known
+from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
+from sensor.entry.means import means, verdict
+from sensor.entry.track import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
+from sensor.probe.layout import Exec
+from sensor.wire import (
+    MAX_ARGS,
+    MAX_TEXT,
+    Ancestor,
+    Attempt,
+    Command,
+    Container,
+    Entry,
+    Exit,
+    Missing,
+    Process,
+    SessionEnd,
+    Start,
+    Stop,
+)
+
+UNKNOWN_CONTAINER: Final = Container(
+    id=None,
+    name=None,
+    image=None,
+    runtime="unknown",
+    labels={},
+    pod=None,
+    init_pid=None,
+    user=None,
+    caps=None,
+    privileged=None,
+)
+
+
+class Reporter:
+    """Builds events. Reads /proc, for what only stands there, and never waits for anything else."""
+
+    def __init__(
+        self,
+        next_id: Callable[[], str],
+        known: Callable[[str | None], Known | None],
+        lineage: Lineage,
+        redact: Redact,
+        user_name: Callable[[int], str | None],
+    ) -> None:
+        self.next_id = next_id
+        self._known = known
+        self._lineage = lineage
+        self._redact = redact
+        self._user_name = user_name
+        self._entering: dict[int, Ancestor] = {}
+        self._sessions: dict[int, str] = {}
+
+    def crossed(self, crossing: Crossing) -> None:
+        """Look at the processes outside now; a runtime is gone before the entry is decided."""
+        event = crossing.setns
+        if event is None:
+            return
+        self._entering[crossing.cookie] = entering(
+            event.head, event.task, event.home.mnt, event.ancestry, self._lineage
+        )
+        for step in event.ancestry:
+            self._lineage.look(step.pid, step.start)
+
+    def forget(self, cookie: int) -> None:
+        """The crossing is over."""
+        self._entering.pop(cookie, None)
+        self._sessions.pop(cookie, None)
+
+    def entered(self, outcome: Entered) -> Entry:
+        """The entry of a session, whose id becomes the session's."""
+        crossing, event = outcome.crossing, outcome.event
+        owner = crossing.owner
+        known = self._known(owner.container or outcome.cgroup_container)
+        container, missing = self._container(known)
+        keys = verdict(owner.container, outcome.cgroup_container, shared=owner.shared)
+        chain = crossing.setns.ancestry if crossing.setns else event.ancestry
+        who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
+        process, lacking = self._process(event)
+        entry_id = self.next_id()
+        self._sessions[crossing.cookie] = entry_id
+        return Entry(
+            id=entry_id,
+            time=_wall(event.head.time),
+            mono=event.head.time,
+            kind="entry",
+            session=entry_id,
+            means=means(keys, container["runtime"], chain),
+            namespaces=outcome.namespaces,
+            verdict=keys,
+            ns_container=owner.container,
+            cgroup_container=outcome.cgroup_container,
+            container=container,
+            process=process,
+            entered_by=who,
+            ancestry=self._lineage.ancestors(event.ancestry),
+            login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
+            exec_id=exec_id(who["argv"]),
+            missing={**missing, **lacking, **_unseen("entered_by", who)},
+        )
+
+    def commanded(self, outcome: Commanded) -> Command:
+        """A command of a session."""
+        process, lacking = self._process(outcome.event)
+        return Command(
+            id=self.next_id(),
+            time=_wall(outcome.event.head.time),
+            mono=outcome.event.head.time,
+            kind="command",
+            session=self._sessions[outcome.crossing.cookie],
+            process=process,
+            parent=outcome.parent,
+            missing=lacking,
+        )
+
+    def exited(self, outcome: Exited) -> Exit:
+        """The end of a process of a session."""
+        code, signal = ending(outcome.event.status)
+        return Exit(
+            id=self.next_id(),
+            time=_wall(outcome.event.head.time),
+            mono=outcome.event.head.time,
+            kind="exit",
+            session=self._sessions[outcome.crossing.cookie],
+            pid=outcome.event.head.pid,
+            start=outcome.start,
+            code=code,
+            signal=signal,
+        )
+
+    def ended(self, outcome: Ended) -> SessionEnd:
+        """The end of a session."""
+        crossing = outcome.crossing
+        code, signal = (None, None) if crossing.status is None else ending(crossing.status)
+        began = crossing.entered.head.time if crossing.entered else crossing.began
+        return SessionEnd(
+            id=self.next_id(),
+            time=_wall(outcome.time),
+            mono=outcome.time,
+            kind="session_end",
+            session=self._sessions[crossing.cookie],
+            code=code,
+            signal=signal,
+            duration=outcome.time - began,
+            commands=crossing.commands,
+        )
+
+    def attempted(self, outcome: Attempted) -> Attempt | None:
+        """A join without a command; None when nobody saw who began it."""
+        crossing = outcome.crossing
+        who = self._entering.get(crossing.cookie)
+        if who is None or crossing.setns is None:
+            return None
+        container, missing = self._container(self._known(crossing.owner.container))
+        runtime_made = exec_id(who["argv"]) is not None
+        keys = verdict(
+            crossing.owner.container, crossing.owner.container if runtime_made else None, shared=False
+        )
+        setns = crossing.setns
+        attempt_id = self.next_id()
+        return Attempt(
+            id=attempt_id,
+            time=_wall(outcome.event.head.time),
+            mono=outcome.event.head.time,
+            kind="attempt",
+            session=attempt_id,
+            means=means(keys, container["runtime"], setns.ancestry),
+            namespaces=outcome.namespaces,
+            container=container,
+            entered_by=who,
+            ancestry=self._lineage.ancestors(setns.ancestry),
+            login=login_of(setns.task.login_uid, setns.task.login_session, self._user_name),
+            exec_id=exec_id(who["argv"]),
+            missing={**missing, **_unseen("entered_by", who)},
+        )
+
+    def started(self, outcome: Started, known: Known) -> Start:
+        """The start of a container."""
+        container, missing = self._container(known)
+        process, lacking = self._process(outcome.event)
+        return Start(
+            id=self.next_id(),
+            time=_wall(outcome.event.head.time),
+            mono=outcome.event.head.time,
+            kind="start",
+            container=container,
+            process=process,
+            missing={**missing, **lacking},
+        )
+
+    def stopped(self, outcome: Stopped, known: Known) -> Stop:
+        """The end of a container's first process."""
+        code, signal = ending(outcome.event.status)
+        return Stop(
+            id=self.next_id(),
+            time=_wall(outcome.event.head.time),
+            mono=outcome.event.head.time,
+            kind="stop",
+            container=known.container,
+            code=code,
+            signal=signal,
+        )
+
+    @staticmethod
+    def _container(known: Known | None) -> tuple[Container, dict[str, Missing]]:
+        if known is None:
+            return UNKNOWN_CONTAINER, {"container.id": "unknown"}
+        return known.description
+
+    def _process(self, event: Exec) -> tuple[Process, dict[str, Missing]]:
+        task = event.task
+        argv, redacted = self._redact(event.argv) if event.argv is not None else (None, False)
+        missing: dict[str, Missing] = {}
+        for name, value in (("exe", event.exe), ("argv", argv), ("cwd", event.cwd)):
+            if value is None:
+                missing[f"process.{name}"] = "unknown"
+        process = Process(
+            pid=event.head.pid,
+            ppid=event.head.ppid,
+            start=event.head.start,
+            comm=task.comm,
+            exe=_bounded(event.exe),
+            filename=_bounded(event.filename),
+            argv=None if argv is None else [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]],
+            argv_cut=event.argv_cut or (argv is not None and len(argv) > MAX_ARGS),
+            argv_redacted=redacted,
+            cwd=_bounded(event.cwd),
+            uid=task.uid,
+            gid=task.gid,
+            user=self._user_name(task.uid),
+            caps=f"{task.caps:016x}",
+            tty=procfs.terminal(os.makedev(task.tty_major, task.tty_minor)),
+        )
+        return process, missing
+
+
+def ending(status: int) -> tuple[int | None, int | None]:
+    """Exit code and signal of a wait status."""
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None
+
+
+def _wall(mono: int) -> int:
+    """The host's clock at a moment since boot: by the clocks' distance now, which steps with the clock."""
+    return mono + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _bounded(text: str | None) -> str | None:
+    return None if text is None else text[:MAX_TEXT]
+
+
+def _first(chain: list[Ancestor]) -> Ancestor:
+    if chain:
+        return chain[0]
+    return Ancestor(pid=0, start=0, comm="", exe=None, argv=None, uid=0, side="unknown")
+
+
+def _unseen(path: str, who: Ancestor) -> dict[str, Missing]:
+    return {f"{path}.{name}": "unknown" for name in ("exe", "argv") if who[name] is None}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host's door, watched: kernel events in, wire events out, the kernel told what it need not follow.
+
+Runs on the probe's thread. What can wait for somebody (a daemon that describes a container) is done by the
+metadata worker; its answers come back through `settled` and go out as updates.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from sensor.enrich.containers import Containers
+from sensor.enrich.known import Known
+from sensor.entry.doors import Doors
+from sensor.entry.report import Reporter
+from sensor.entry.track import (
+    Attempted,
+    Commanded,
+    Crossed,
+    Ended,
+    Entered,
+    Exited,
+    Outcome,
+    Released,
+    Started,
+    Stopped,
+    Tracker,
+)
+from sensor.probe import Probe
+from sensor.probe.layout import Flag, KernelEvent
+from sensor.wire import Event, Missing, Update
+
+MAX_WAITING: Final = 4096
+"""Events that wait for the description of their container; more are left as they are, and counted."""
+
+
+class Metadata(Protocol):
+    """Completes the description of a container in its own time, and says when it has."""
+
+    def complete(self, known: Known, on_done: Callable[[Known], None]) -> None:
+        """Calls `on_done` from another thread once nothing more will be learned of `known`."""
+
+
+class Watch:
+    """Feeds the tracker and reports what it finds."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        metadata: Metadata,
+        reporter: Reporter,
+        doors: Doors,
+        emit: Callable[[Event], None],
+        count: Callable[[str], None],
+    ) -> None:
+        self._containers = containers
+        self._metadata = metadata
+        self._reporter = reporter
+        self._tracker = Tracker(doors)
+        self._emit = emit
+        self._count = count
+        self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
+        self._waiting: dict[str, list[tuple[str, dict[str, Missing]]]] = defaultdict(list)
+        self._next_id: Callable[[], str] = reporter.next_id
+        self.probe: Probe | None = None
+        """Set once the programs are loaded: events may come before `open_probe` has returned."""
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions with a live process."""
+        return self._tracker.open_sessions
+
+    def sweep(self, probe: Probe) -> int:
+        """Learn the containers that run already, and tell the kernel, so that no exec in them is a start."""
+        self.probe = probe
+        found = self._containers.sweep()
+        for known in found:
+            if known.mnt is not None:
+                probe.know_mount(known.mnt, known.init_pid)
+            self._metadata.complete(known, self._settled.put)
+        return len(found)
+
+    def feed(self, event: KernelEvent) -> None:
+        """One event of the kernel."""
+        for outcome in self._tracker.feed(event):
+            self._act(outcome)
+
+    def _act(self, outcome: Outcome) -> None:  # noqa: C901 - a flat table of the outcomes
+        match outcome:
+            case Crossed(crossing=crossing):
+                self._reporter.crossed(crossing)
+            case Entered():
+                entry = self._reporter.entered(outcome)
+                self._send(entry, entry["container"]["id"], entry["missing"])
+            case Commanded():
+                self._emit(self._reporter.commanded(outcome))
+            case Exited():
+                self._emit(self._reporter.exited(outcome))
+            case Ended(crossing=crossing):
+                self._emit(self._reporter.ended(outcome))
+                self._reporter.forget(crossing.cookie)
+            case Attempted(crossing=crossing):
+                self._attempted(outcome)
+                self._reporter.forget(crossing.cookie)
+            case Started():
+                self._started(outcome)
+            case Stopped():
+                self._stopped(outcome)
+            case Released(cookie=cookie, reason=reason):
+                self._count(f"entry.released.{reason.replace('-', '_')}")
+                self._reporter.forget(cookie)
+                if self.probe and reason in {"start", "plumbing", "foreign", "evicted"}:
+                    self.probe.release(cookie)
+
+    def _attempted(self, outcome: Attempted) -> None:
+        attempt = self._reporter.attempted(outcome)
+        if attempt is None:
+            self._count("entry.attempt_unseen")
+            return
+        self._send(attempt, attempt["container"]["id"], attempt["missing"])
+
+    def _started(self, outcome: Started) -> None:
+        event = outcome.event
+        ns = event.task.ns
+        known = self._containers.started(
+            event.head.pid,
+            event.head.start,
+            ns.mnt,
+            event.task.cgroup,
+            event.task.cgroup_parent,
+            ns._asdict(),
+        )
+        if known is None:
+            self._count("entry.mount_of_no_container")
+            return
+        if self.probe and Flag.INIT not in event.head.flags:
+            self.probe.know_mount(ns.mnt, event.head.pid)
+        start = self._reporter.started(outcome, known)
+        self._send(start, known.id, start["missing"])
+        self._metadata.complete(known, self._settled.put)
+
+    def _stopped(self, outcome: Stopped) -> None:
+        known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)
+        if known is not None:
+            self._emit(self._reporter.stopped(outcome, known))
+
+    def _send(self, event: Event, container: str | None, missing: dict[str, Missing]) -> None:
+        self._emit(event)
+        if container is None or "pending" not in missing.values():
+            return
+        if sum(map(len, self._waiting.values())) >= MAX_WAITING:
+            self._count("enrich.waiting_full")
+            return
+        rest = {path: why for path, why in missing.items() if not path.startswith("container.")}
+        self._waiting[container].append((event["id"], rest))
+
+    def settle(self) -> None:
+        """Send what the metadata worker has learned since the last call. Never waits."""
+        while True:
+            try:
+                known = self._settled.get_nowait()
+            except queue.Empty:
+                return
+            container, missing = known.description
+            for target, rest in self._waiting.pop(known.id, []):
+                self._emit(
+                    Update(
+                        id=self._next_id(),
+                        time=time.time_ns(),
+                        mono=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+                        kind="update",
+                        target=target,
+                        set={"container": container},
+                        missing={**rest, **missing},
+                    )
+                )
