@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of a visit as a tree: from init down to the door, and behind it all that the visit ran.
 
-Pure: takes the entry and the session's events as the store gives them, returns nodes for the template. A
+Pure: takes the entry and the session's executions as the store gives them, returns nodes for the template. A
 visit may hold thousands of processes in any shape, so depth and number of nodes are bounded; what is left out
 is counted.
 """
@@ -9,10 +9,13 @@ is counted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from controller.store.views import EntryView, Execution, FindingView
+    from sensor import wire
 
 MAX_NODES = 400
 MAX_DEPTH = 24
@@ -21,29 +24,20 @@ MAX_DEPTH = 24
 
 @dataclass
 class Run:
-    """One program that a process executed."""
+    """One program that a process executed, and what the detections found in it."""
 
-    event: str
-    time: str | None
-    mono: int
-    process: Mapping[str, Any]
-    findings: list[Mapping[str, Any]]
+    execution: Execution
+    findings: list[FindingView]
 
 
 @dataclass
 class Node:
-    """One process; `runs` is empty for an ancestor, of which only the latest state is known."""
+    """One process: an ancestor on either side of the door, or one of the visit, which has `runs`."""
 
     pid: int
-    start: int
     side: str
-    comm: str
-    exe: str | None
-    argv: Sequence[str] | None
-    uid: int | None
-    user: str | None = None
+    ancestor: wire.Ancestor | None = None
     runs: list[Run] = field(default_factory=list)
-    end: Mapping[str, Any] | None = None
     children: list[Node] = field(default_factory=list)
     above: Node | None = None
     """Under which it is drawn: its parent, as a rule."""
@@ -67,17 +61,12 @@ class Tree:
 
 
 def build(
-    entry: Mapping[str, Any] | None,
-    events: Sequence[Mapping[str, Any]],
-    findings: Iterable[Mapping[str, Any]] = (),
+    entry: EntryView | None, executions: Sequence[Execution], findings: Iterable[FindingView] = ()
 ) -> Tree:
-    """The tree of a session. `entry` is None when it was lost: then the tree begins behind the door."""
-    by_event: dict[str, list[Mapping[str, Any]]] = {}
-    for finding in findings:
-        by_event.setdefault(finding["event"], []).append(finding)
-    inside = _Inside(by_event)
-    for event in events:
-        inside.add(event)
+    """The tree of a session. Without its entry, which may have been lost, it begins behind the door."""
+    inside = _Inside(by_event(findings))
+    for execution in executions:
+        inside.add(execution)
     above = _ancestors(entry)
     if not above:
         return Tree(inside.roots, inside.left_out)
@@ -87,20 +76,19 @@ def build(
     return Tree([above[0]], inside.left_out)
 
 
-def _ancestors(entry: Mapping[str, Any] | None) -> list[Node]:
+def by_event(findings: Iterable[FindingView]) -> dict[str, list[FindingView]]:
+    """The findings of each event, by its id."""
+    found: dict[str, list[FindingView]] = {}
+    for finding in findings:
+        found.setdefault(finding["event"], []).append(finding)
+    return found
+
+
+def _ancestors(entry: EntryView | None) -> list[Node]:
     """The known processes above the entry, topmost first, each the parent of the next."""
-    chain = list(reversed((entry or {}).get("ancestry") or []))
     nodes: list[Node] = []
-    for ancestor in chain:
-        node = Node(
-            pid=ancestor["pid"],
-            start=ancestor["start"],
-            side=ancestor["side"],
-            comm=ancestor["comm"],
-            exe=ancestor["exe"],
-            argv=ancestor["argv"],
-            uid=ancestor["uid"],
-        )
+    for ancestor in reversed(entry["ancestry"] if entry else []):
+        node = Node(pid=ancestor["pid"], side=ancestor["side"], ancestor=ancestor)
         if nodes:
             node.border = nodes[-1].side == "host" and node.side == "container"
             nodes[-1].children.append(node)
@@ -109,54 +97,33 @@ def _ancestors(entry: Mapping[str, Any] | None) -> list[Node]:
 
 
 class _Inside:
-    """Collects the processes behind the door, in the order of the session's events."""
+    """Collects the processes behind the door, in the order in which they executed something."""
 
-    def __init__(self, findings: Mapping[str, list[Mapping[str, Any]]]) -> None:
+    def __init__(self, findings: dict[str, list[FindingView]]) -> None:
         self._findings = findings
         self._by_pid: dict[int, Node] = {}
+        self._starts: dict[int, int] = {}
+        self._count = 0
         self.roots: list[Node] = []
         self.left_out = 0
-        self._count = 0
 
-    def add(self, event: Mapping[str, Any]) -> None:
-        kind = event["kind"]
-        if kind in {"entry", "command"}:
-            self._executed(event)
-        elif kind == "exit":
-            node = self._by_pid.get(event["pid"])
-            if node is not None and node.start == event["start"]:
-                node.end = event
-
-    def _executed(self, event: Mapping[str, Any]) -> None:
-        process = event["process"]
-        node = self._by_pid.get(process["pid"])
-        if node is None or node.start != process["start"]:
+    def add(self, execution: Execution) -> None:
+        pid, start = execution["process"]["pid"], execution["process"]["start"]
+        if self._starts.get(pid) != start:  # a pid that came back is another process
             if self._count >= MAX_NODES:
                 self.left_out += 1
                 return
-            node = self._born(event)
-        node.comm, node.exe, node.argv = process["comm"], process["exe"], process["argv"]
-        node.uid, node.user = process["uid"], process["user"]
-        found = self._findings.get(event["id"], [])
-        node.runs.append(Run(event["id"], event.get("time"), event["mono"], process, found))
+            self._born(execution)
+        found = self._findings.get(execution["event"], [])
+        self._by_pid[pid].runs.append(Run(execution, found))
 
-    def _born(self, event: Mapping[str, Any]) -> Node:
-        process = event["process"]
-        above = self._by_pid.get(event.get("parent", process["ppid"]))
+    def _born(self, execution: Execution) -> None:
+        process = execution["process"]
+        above = self._by_pid.get(execution["parent"] or process["ppid"])
         if above is not None and above.depth >= MAX_DEPTH:
             above = above.above
-        node = Node(
-            pid=process["pid"],
-            start=process["start"],
-            side="container",
-            comm=process["comm"],
-            exe=process["exe"],
-            argv=process["argv"],
-            uid=process["uid"],
-            above=above,
-            depth=above.depth + 1 if above else 0,
-        )
+        node = Node(pid=process["pid"], side="container", above=above, depth=above.depth + 1 if above else 0)
         (above.children if above else self.roots).append(node)
         self._by_pid[node.pid] = node
+        self._starts[node.pid] = process["start"]
         self._count += 1
-        return node
