@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the rules over the events of visits, and keeps one rule's trouble away from all the others.
+
+A rule that raises has no finding for that event; it is counted and logged, and the other rules go on. A slow
+rule is counted too. Python cannot interrupt a function safely, so a slow rule is left out of the visit
+on which it was slow SLOW_STRIKES times, and only of that one: were it switched off for all, somebody inside a
+container could switch off a detection by what he types. While a rule runs, `running` says which, since when.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from controller.detect.rule import JUDGED, Finding, value_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from controller.detect.catalogue import Detection
+    from controller.detect.rule import Event, Severity, Visit
+
+log = logging.getLogger(__name__)
+
+SLOW_NS: Final = 50_000_000
+"""Processor time that a rule may take for one event: a thousand times what one of ours needs."""
+SLOW_STRIKES: Final = 3
+MAX_STRIKES_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A finding with its detection, the event it was made on, and the values that the rule looked at."""
+
+    detection: str
+    severity: Severity
+    event: str
+    time: int
+    reason: str
+    fields: dict[str, Any]
+
+
+class Engine:
+    """The loaded detections, and what it cost to run them.
+
+    `counts` has dotted names: "<detection>.evaluations", ".findings", ".errors", ".slow" (over SLOW_NS),
+    ".skipped" (left out of a visit for having been slow there), ".cpu_us" (microseconds).
+    """
+
+    def __init__(
+        self,
+        detections: Iterable[Detection],
+        *,
+        slow_ns: int = SLOW_NS,
+        clock: Callable[[], int] = time.thread_time_ns,
+    ) -> None:
+        self.detections: Final = tuple(detections)
+        self.running: tuple[str, float] | None = None
+        self.counts: Counter[str] = Counter()
+        self._slow_ns = slow_ns
+        self._clock = clock
+        self._strikes: Counter[tuple[str, str]] = Counter()
+        self._by_id = {each.id: each for each in self.detections}
+
+    def __getitem__(self, detection: str) -> Detection:
+        """The detection of this id. KeyError: there is none, perhaps no longer."""
+        return self._by_id[detection]
+
+    def __contains__(self, detection: str) -> bool:
+        return detection in self._by_id
+
+    def evaluate(self, visit: Visit, event: Event) -> list[Raised]:
+        """The findings of all rules on one event of a visit, in the order of the detections."""
+        if event["kind"] not in JUDGED:
+            return []
+        judged = ((each, self._judge(each, visit, event)) for each in self.detections)
+        return [_raised(each, finding, event) for each, finding in judged if finding is not None]
+
+    def take_counts(self) -> dict[str, int]:
+        """What was counted since the last call: for the caller to add to what it keeps."""
+        taken, self.counts = dict(self.counts), Counter()
+        return taken
+
+    def _judge(self, detection: Detection, visit: Visit, event: Event) -> Finding | None:
+        name, strikes = detection.id, (detection.id, visit.session)
+        if self._strikes[strikes] >= SLOW_STRIKES:
+            self.counts[f"{name}.skipped"] += 1
+            return None
+        self.running = (name, time.monotonic())
+        began = self._clock()
+        try:
+            finding = _checked(detection.rule(visit, event))
+        except (
+            Exception
+        ):  # whatever a rule raises is its own trouble: it is counted and logged, the others go on
+            log.exception("detection %s failed on event %s", name, event["id"])
+            self.counts[f"{name}.errors"] += 1
+            finding = None
+        finally:
+            took, self.running = self._clock() - began, None
+        self.counts[f"{name}.evaluations"] += 1
+        self.counts[f"{name}.cpu_us"] += took // 1000
+        self.counts[f"{name}.findings"] += finding is not None
+        if took > self._slow_ns:
+            self._strike(strikes, took, event)
+        return finding
+
+    def _strike(self, strikes: tuple[str, str], took: int, event: Event) -> None:
+        name, session = strikes
+        if len(self._strikes) >= MAX_STRIKES_KEPT:
+            self._strikes.clear()
+        self._strikes[strikes] += 1
+        self.counts[f"{name}.slow"] += 1
+        log.warning(
+            "detection %s took %d ms for event %s; strike %d of %d for session %s",
+            name,
+            took // 1_000_000,
+            event["id"],
+            self._strikes[strikes],
+            SLOW_STRIKES,
+            session,
+        )
+
+
+def _checked(returned: object) -> Finding | None:
+    if returned is None or isinstance(returned, Finding):
+        return returned
+    raise TypeError(f"a rule returns a Finding or None, not {type(returned).__name__}")
+
+
+def _raised(detection: Detection, finding: Finding, event: Event) -> Raised:
+    fields = {path: value_at(event, path) for path in finding.matched}
+    return Raised(detection.id, finding.severity, event["id"], event["time"], finding.reason, fields)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rule is written with: the visit it looks at, the finding it returns, and a few readings of an event.
+
+A rule is a pure function `rule(visit, event) -> Finding | None`. It is called once for every event of a visit
+that has something to judge (`JUDGED`), in order, and again when an `update` completes an earlier event.
+
+None is not an answer. What an event does not know is None; a rule may only fire on what is known, so every
+reading here returns a value that makes the rule stay silent when the truth is not known: no words, no extra
+capabilities, no "other user". A predicate of the form "is not in the list" must ask for None first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sensor import wire
+
+Event: TypeAlias = "Mapping[str, Any]"
+"""A wire event with the updates that arrived so far merged in."""
+
+JUDGED: Final = frozenset({"entry", "attempt", "command"})
+
+ADMIN_MEANS: Final[dict[str, str]] = {
+    "docker-exec": "docker exec",
+    "cri-exec": "CRI exec (kubectl, crictl)",
+    "podman-exec": "podman exec",
+    "ctr-exec": "ctr exec",
+    "runc-exec": "runc exec",
+}
+"""The means that are a container administration command (T1609), as a person calls them."""
+
+
+class Severity(IntEnum):
+    """How much a finding matters; the numbers are those of the `alerts` and `findings` tables."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The name that people see and that the command line prints: "high"."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a rule fired on an event.
+
+    `reason` completes the sentence "because ...". `matched` are the dotted paths of the event that the rule
+    looked at: the engine takes their values from the event, so that a rule cannot misquote its evidence.
+    """
+
+    severity: Severity
+    reason: str
+    matched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A session as far as it is known: how somebody came in, and what was executed up to now.
+
+    `entry` is the entry, or the attempt, that opened it; None when that event was lost. `executions` are the
+    events that carry a process (the entry first, then commands), in order, up to and including the one that
+    is judged. It is bounded: of a long visit only the latest ones are kept (`visits.KEPT`).
+    """
+
+    session: str
+    entry: Event | None
+    executions: tuple[Event, ...] = ()
+
+    @property
+    def means(self) -> str:
+        """The way in; "unknown" when the entry was lost or could not tell."""
+        return str(self.entry["means"]) if self.entry else "unknown"
+
+    def before(self, event: Event) -> tuple[Event, ...]:
+        """What was executed earlier in this visit than `event`, which is the one that is judged."""
+        return tuple(each for each in self.executions if each["id"] != event["id"])
+
+
+def value_at(event: Event, path: str) -> object:
+    """The value at a dotted path ("container.name"); None where any part of it is missing or None."""
+    value: object = event
+    for part in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def mask(text: str | None) -> int | None:
+    """A capability mask as a number; None when it is not known or is not a mask."""
+    if text is None:
+        return None
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None
+
+
+def capability_names(bits: int) -> tuple[str, ...]:
+    """The names of the capabilities in `bits`, by number; one without a name stands as "CAP_<number>"."""
+    return tuple(
+        f"CAP_{_CAPABILITIES[bit]}" if bit < len(_CAPABILITIES) else f"CAP_{bit}"
+        for bit in range(bits.bit_length())
+        if bits >> bit & 1
+    )
+
+
+def configured_as_root(container: wire.Container) -> bool | None:
+    """Whether the container's configuration lets it run as root; None when its user is not known.
+
+    Docker and OCI write the user as "", "name", "uid", "name:group" or "uid:gid"; empty means root.
+    """
+    user = container["user"]
+    return None if user is None else user.partition(":")[0] in {"", "root", "0"}
+
+
+# capability.h of Linux 6.18, in the order of their numbers; the last was added in 5.9.
+_NAMES: Final = (
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
+    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO "
+    "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME "
+    "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG "
+    "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+)
+_CAPABILITIES: Final = tuple(_NAMES.split())

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one sentence that a person reads: who, on which host, entered what, by which means, and ran what.
+
+    root on n1 entered container web (image busybox:demo) by nsenter from bash, ran /bin/sh; no record of it
+    somebody entered container web (image app:1) on n1 as root by docker exec, ran id; record not checked
+
+It never claims more than is known. Who typed a `docker exec` is not in the process tree, so the sentence says
+"somebody" there until a record names a person. For a namespace join and a bare `runc exec` no API was asked,
+so "no record of it" is true by construction; for the rest this version has not looked: "record not checked".
+All text comes from the host and is bounded and made printable here, so the sentence may go to any terminal.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from controller.detect.rule import ADMIN_MEANS
+from sensor.wire import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.detect.rule import Event
+
+MAX_NAME: Final = 64
+MAX_COMMAND: Final = 120
+
+_BY: Final[dict[str, str]] = {
+    **{means: f"by {name}" for means, name in ADMIN_MEANS.items()},
+    "proc-root": "through the /proc/PID/root of its processes",
+    "cgroup-join": "by moving into its cgroup",
+    "inject": "by injecting into one of its processes",
+    "unknown": "by a way that is not known",
+}
+_CALLER_IS_OUTSIDE: Final = frozenset(
+    {"ns-join", "runc-exec", "podman-exec", "proc-root", "cgroup-join", "inject"}
+)
+"""Means whose process outside belongs to whoever came in; with the others it is the runtime's."""
+_NO_RECORD: Final = frozenset({"ns-join", "runc-exec", "proc-root", "cgroup-join", "inject"})
+
+
+def sentence(host: str, entry: Event | None, commands: int = 0) -> str:
+    """What happened in one visit to a container of `host` (its name).
+
+    `entry` is the entry or the attempt, None when it was lost; `commands` counts what ran after it.
+    """
+    if entry is None:
+        ran = f"{commands} {'command' if commands == 1 else 'commands'}" if commands else "something"
+        return f"somebody inside a container on {_name(host)} ran {ran}; the entry itself was not seen"
+    more = f" and {commands} more {'command' if commands == 1 else 'commands'}" if commands else ""
+    who, where = _who(entry, _name(host))
+    return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'])}"
+
+
+def user(entry: Event | None) -> str | None:
+    """Who came in, as far as it is known: the login, else the user that the process runs as."""
+    if entry is None:
+        return None
+    login, process = entry["login"], entry.get("process")
+    if login is not None:
+        return _user(login["uid"], login["user"])
+    if process is not None:
+        return _user(process["uid"], process["user"])
+    return _user(entry["entered_by"]["uid"], None)
+
+
+def container_name(container: Mapping[str, Any] | None) -> str:
+    """A container as people call it: its name, else the beginning of its id, else that it is not known."""
+    if container is None:
+        return "an unknown container"
+    if container["name"]:
+        return _name(container["name"])
+    return _name(container["id"][:12]) if container["id"] else "an unknown container"
+
+
+def command_line(process: Mapping[str, Any]) -> str:
+    """What a process runs, as a shell would take it; what is known of it when the arguments are not."""
+    argv = process["argv"]
+    text = shlex.join(argv) if argv else process["filename"] or process["exe"] or "something"
+    return _cut(printable(text), MAX_COMMAND)
+
+
+def _who(entry: Event, host: str) -> tuple[str, str]:
+    """Who it was, and where: the host stands beside the person if he was on it, else beside the container."""
+    process, login = entry.get("process"), entry["login"]
+    as_user = None if process is None else _user(process["uid"], process["user"])
+    if entry["means"] == "probe":
+        who = None
+    elif login is not None:
+        who = _user(login["uid"], login["user"])
+    elif entry["means"] in _CALLER_IS_OUTSIDE:
+        who = _user(entry["entered_by"]["uid"], None)
+    else:
+        who = None
+    role = "" if as_user in {None, who} else f" as {as_user}"
+    if who is not None:
+        return f"{who} on {host}", role
+    return "a health check" if entry["means"] == "probe" else "somebody", f" on {host}{role}"
+
+
+def _record(means: str) -> str:
+    if means == "probe":
+        return "declared by the container itself"
+    return "no record of it" if means in _NO_RECORD else "record not checked"
+
+
+def _entered(entry: Event) -> str:
+    container = entry["container"]
+    what = f"container {container_name(container)}" if container["id"] else "a container that is not known"
+    if not container["id"] and entry["missing"].get("container.id") == "pending":
+        what += " yet"
+    if container["image"]:
+        what += f" (image {_name(container['image'])})"
+    joined = entry["namespaces"]
+    if entry["means"] == "ns-join" and joined and "mnt" not in joined:
+        what = f"the {' and '.join(joined)} namespace{'s' if len(joined) > 1 else ''} of {what}"
+    verb = "tried to enter" if entry["kind"] == "attempt" else "entered"
+    return f"{verb} {what}"
+
+
+def _by(entry: Event) -> str:
+    means, outside = entry["means"], entry["entered_by"]
+    if means == "probe":
+        return ""
+    by = f" {_BY[means]}" if means in _BY else f" by {_name(_joiner(outside))}"
+    above = _origin(entry) if means in _CALLER_IS_OUTSIDE else None
+    return f"{by} from {_name(above)}" if above else by
+
+
+def _joiner(outside: Mapping[str, Any]) -> str:
+    """The tool that joined; of one that is not called nsenter it is said what it did: any name will do."""
+    name = _base_name(outside)
+    argv = outside["argv"] or []
+    if name == "nsenter":
+        return name
+    if "nsenter" in [word.rpartition("/")[2] for word in argv[:2]]:
+        return f"nsenter ({name})"
+    return f"a namespace join with {name}"
+
+
+def _origin(entry: Event) -> str | None:
+    """The program on the host from which the tool was started: the first ancestor above it."""
+    outside = entry["entered_by"]
+    above = (
+        each
+        for each in entry["ancestry"]
+        if each["side"] == "host" and (each["pid"], each["start"]) != (outside["pid"], outside["start"])
+    )
+    first = next((each for each in above if each["pid"] != 1 and each["comm"] != outside["comm"]), None)
+    return None if first is None else _base_name(first)
+
+
+def _ran(entry: Event) -> str:
+    process = entry.get("process")
+    if process is None:
+        return ", but executed nothing"
+    terminal = " with a terminal" if process["tty"] is not None and entry["means"] in ADMIN_MEANS else ""
+    return f", ran {command_line(process)}{terminal}"
+
+
+def _base_name(process: Mapping[str, Any]) -> str:
+    path = process["exe"]
+    # runtimes and some tools run from a sealed copy of themselves, whose path says nothing
+    sealed = path is None or path.startswith(("memfd:", "/memfd:", "/proc/", "/dev/fd/"))
+    return (
+        str(process["comm"]) if sealed or path is None else path.removesuffix(" (deleted)").rpartition("/")[2]
+    )
+
+
+def _user(uid: int, name: str | None) -> str:
+    if name:
+        return _name(name)
+    return "root" if uid == 0 else f"uid {uid}"
+
+
+def _name(text: str) -> str:
+    return _cut(printable(text), MAX_NAME)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
