@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes that were there before the sensor: who they are, for ancestries that lead to them.
 
-The kernel's events give pid, start, name and user of each ancestor, but not its command line; of a process that
-started later the sensor has seen the exec. Taken once at start, by psutil, and bounded.
+The kernel's events give pid, start, name and user of each ancestor, but not its command line. Taken once at
+start, by psutil, and bounded; `look` does the same for one process that came later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Redact = Callable[[list[str]], tuple[list[str], bool]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One process as it was when it was looked at. None: it is another user's secret, or a kernel thread's."""
+    """One process as it was when it was looked at. None: there is none (a kernel thread), or not for us."""
 
     pid: int
     ppid: int
@@ -51,8 +51,8 @@ class Snapshot:
     def take(cls, redact: Redact, proc: Path = procfs.PROC) -> Snapshot:
         """Every process now. `redact` takes the secrets out of command lines before they are kept."""
         seen: dict[int, Seen] = {}
-        for process in psutil.process_iter():
-            one = look(process.pid, redact, proc)
+        for pid in psutil.pids():
+            one = look(pid, redact, proc)
             if one is not None:
                 seen[one.pid] = one
             if len(seen) >= MAX_PROCESSES:
