@@ -23,7 +23,7 @@ _ASSIGNED: Final = re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)[\"']?[ \t]{0,3}[=:
 _VALUE: Final = re.compile(r"\"[^\"]*+\"|'[^']*+'|[\"']?[^\s\"'&;|<>]++")
 _OPTION: Final = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{2,})(?P<value>=.*)?", re.DOTALL)
 _LOOKS_LIKE_OPTION: Final = re.compile(r"-[A-Za-z]|--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
-_WORD: Final = re.compile(r"(?:[^\s\"';|&()<>]|\"[^\"]*+\"|'[^']*+')++|[\"']")
+_WORD: Final = re.compile(r"(?:[^\s\"';|&()<>]|\"[^\"]*+\"|'[^']*+')+|[\"']")
 _KEEPING: Final = (
     secret_shapes.HEADER,
     secret_shapes.BEARER,
@@ -81,7 +81,8 @@ class Redactor:
 
     def _script(self, text: str, depth: int) -> str:
         """Any one argument: as a text, and as a command line where it holds several words."""
-        text = self._shapes(text)
+        if depth == 0:  # what lies deeper is a part of this text
+            text = self._shapes(text)
         if depth >= MAX_DEPTH or not any(blank in text for blank in " \t\n"):
             return text
         spans = list(_spans(text))

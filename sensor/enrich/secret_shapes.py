@@ -2,7 +2,8 @@
 """What a secret looks like: names that announce one, values that are one by their shape, options for one.
 
 Data for `redact`. Every pattern here matches in time linear in the text: it is run on what an attacker wrote.
-Possessive quantifiers and a lookbehind before each repeated class see to that.
+A lookbehind before each repeated class and possessive quantifiers see to that; the latter on single classes
+only, for on groups they match too much before Python 3.11.5 (python/cpython#106052).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 VALUES: Final[tuple[re.Pattern[str], ...]] = (
     re.compile(
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
-        r"[^-]*+(?:-(?!----END)[^-]*+)*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
+        r"[^-]*+(?:-(?!----END)[^-]*+)*(?:-----END [A-Z0-9 ]{0,40}-----)?"
     ),
     re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])"),
     re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"),
