@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refusals and failures, told so that one knows what to do next: as a page, or as JSON to who asked for it."""
+"""Refusals and failures, saying what to do next: as a page, or as JSON if that was asked for."""
 
 from __future__ import annotations
 

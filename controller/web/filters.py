@@ -97,14 +97,15 @@ class Query:
     def url(self, path: str = "/alerts", **changes: object) -> str:
         """The address of `path` that stands for this query, with some of its fields changed."""
         query = replace(self, **changes) if changes else self  # type: ignore[arg-type]
-        pairs = query._pairs()
+        pairs = query.pairs()
         return f"{path}?{urlencode(pairs)}" if pairs else path
 
     def fields(self) -> list[tuple[str, str]]:
         """What a search form must carry along so that only text and range change."""
-        return [pair for pair in replace(self, page=1)._pairs() if pair[0] not in {"q", "since"}]
+        return [pair for pair in replace(self, page=1).pairs() if pair[0] not in {"q", "since"}]
 
-    def _pairs(self) -> list[tuple[str, str]]:
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names and values of its address, the defaults left out."""
         pairs: list[tuple[str, str]] = []
         for name in FACETS:
             values = self.include.get(name, ())
@@ -130,7 +131,7 @@ class Query:
 
 
 def parse(params: QueryParams) -> Query:
-    """The query of an address. What makes no sense in it is left out, never an error: people edit addresses."""
+    """The query of an address. What makes no sense is left out, not an error: people edit addresses."""
     include = {name: _values(params, name) for name in FACETS}
     if "state" not in params:
         include["state"] = DEFAULT_STATE

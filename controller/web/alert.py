@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One alert: who, what, where and how, with the evidence, and beside it the list that it was chosen from."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+
+from controller.store import alerts
+from controller.store.views import CLOSED_STATES
+from controller.web import detections, filters, render, timeline, tree
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from controller.store.views import AlertView
+
+
+def alert_page(request: Request) -> Response:
+    """The alert. The filters of the list that it was opened from stay in the address."""
+    now = time.time_ns()
+    query = filters.parse(request.query_params)
+    alert = load(request)
+    with request.app.state.store.read() as connection:
+        queue = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
+    return render.page(request, "alert.html", {**context(alert), "query": query, "queue": queue})
+
+
+def alert_json(request: Request) -> Response:
+    """The same for programs: the alert with findings, history, and the visit with all its events."""
+    return render.json_response(load(request))
+
+
+def load(request: Request) -> AlertView:
+    """The alert that the address names; 404 if there is none."""
+    with request.app.state.store.read() as connection:
+        alert = alerts.show(connection, request.path_params["alert"])
+    if alert is None:
+        raise HTTPException(404, "There is no alert of this id.")
+    return alert
+
+
+def context(alert: AlertView) -> dict[str, Any]:
+    """What the template shows of an alert."""
+    visit = alert["visit"]
+    executions = visit["executions"] if visit else []
+    entry = visit["opened_by"] if visit else None
+    return {
+        "alert": alert,
+        "visit": visit,
+        "entry": entry,
+        "process": visit["process"] if visit else None,
+        "tree": tree.build(entry, executions, alert["findings"]),
+        "steps": timeline.steps(executions, alert["findings"]),
+        "detections": [detections.named(name) for name in alert["detections"]],
+        "closed_states": CLOSED_STATES,
+    }

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The detections and their strategy documents, as they are in this controller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from controller.detect import catalogue
+from controller.store import alerts
+from controller.web import markdown, render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is shown of a detection. One that is no longer there is known by its id alone."""
+
+    id: str
+    title: str
+    severity: str | None = None
+    techniques: tuple[str, ...] = ()
+    description: str = ""
+    ads: Markup | None = None
+
+
+@cache
+def described() -> dict[str, Described]:
+    """All detections by id, with their documents rendered; they do not change while the controller runs."""
+    loaded, _problems = catalogue.load_all()
+    return {each.id: _describe(each) for each in loaded}
+
+
+def named(detection: str) -> Described:
+    """The detection of this id, whether it is still there or not."""
+    return described().get(detection) or Described(detection, detection)
+
+
+def detections_page(request: Request) -> Response:
+    """All detections."""
+    return render.page(request, "detections.html", {"rows": _with_counts(request)})
+
+
+def detections_json(request: Request) -> Response:
+    """The same for programs."""
+    rows = [{**_plain(each), "open_alerts": count} for each, count in _with_counts(request)]
+    return render.json_response({"detections": rows})
+
+
+def detection_page(request: Request) -> Response:
+    """One detection: its strategy, whole."""
+    return render.page(request, "detection.html", {"detection": _load(request)})
+
+
+def detection_json(request: Request) -> Response:
+    """The same for programs, without the document."""
+    return render.json_response(_plain(_load(request)))
+
+
+def _with_counts(request: Request) -> list[tuple[Described, int]]:
+    with request.app.state.store.read() as connection:
+        facets = alerts.facets(connection, alerts.AlertFilter({"state": ("open",)}), top=1000)
+    counts = {each["value"]: each["count"] for each in facets["detection"]}
+    return [(each, counts.get(each.id, 0)) for each in described().values()]
+
+
+def _load(request: Request) -> Described:
+    detection = described().get(request.path_params["detection"])
+    if detection is None:
+        raise HTTPException(404, "There is no detection of this id in this controller.")
+    return detection
+
+
+def _plain(detection: Described) -> dict[str, object]:
+    return {
+        "id": detection.id,
+        "title": detection.title,
+        "severity": detection.severity,
+        "techniques": list(detection.techniques),
+        "description": detection.description,
+    }
+
+
+def _describe(detection: catalogue.Detection) -> Described:
+    return Described(
+        id=detection.id,
+        title=detection.title,
+        severity=detection.severity.label,
+        techniques=detection.techniques,
+        description=detection.description,
+        ads=markdown.render(detection.ads()),
+    )

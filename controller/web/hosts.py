@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts and their sensors: who is silent, what was lost, what does not work as it should."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+
+from controller.store import hosts
+from controller.web import render
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from controller.store.views import HostView
+
+SILENT_S = 90
+"""A sensor speaks at least every 15 s, even when nothing happens; after six times that it is called silent."""
+SKEWED_NS = 5_000_000_000
+"""A clock that is further off puts events of several hosts into the wrong order."""
+
+
+def hosts_page(request: Request) -> Response:
+    """All hosts, those that need somebody first."""
+    with request.app.state.store.read() as connection:
+        rows = [(host, condition(host, time.time_ns())) for host in hosts.list_(connection)]
+    rows.sort(key=lambda row: (_ORDER[row[1]["name"]], row[0]["name"]))
+    return render.page(request, "hosts.html", {"rows": rows})
+
+
+def hosts_json(request: Request) -> Response:
+    """The same for programs."""
+    with request.app.state.store.read() as connection:
+        return render.json_response({"hosts": hosts.list_(connection)})
+
+
+def host_page(request: Request) -> Response:
+    """One host with all that its sensor tells of itself."""
+    host = _load(request)
+    context = {"host": host, "condition": condition(host, time.time_ns()), "beat": host["heartbeat"]}
+    return render.page(request, "host.html", context)
+
+
+def host_json(request: Request) -> Response:
+    """The same for programs."""
+    return render.json_response(_load(request))
+
+
+def _load(request: Request) -> HostView:
+    with request.app.state.store.read() as connection:
+        host = hosts.show(connection, request.path_params["host"])
+    if host is None:
+        raise HTTPException(404, "There is no host of this id or name, or several have the name.")
+    return host
+
+
+_ORDER = {"silent": 0, "degraded": 1, "losing": 2, "never seen": 3, "well": 4, "revoked": 5}
+
+
+def condition(host: HostView, now: int) -> dict[str, Any]:
+    """How a host is, in one word, with sentences that say why."""
+    beat = host["heartbeat"]
+    if host["revoked_ns"] is not None:
+        return {"name": "revoked", "why": ["Its credential was revoked: nothing is taken from it."]}
+    if host["last_seen_ns"] is None:
+        return {"name": "never seen", "why": ["It was enrolled but has not spoken yet."]}
+    why = list(beat["degraded"]) if beat else []
+    if host["skew_ns"] is not None and abs(host["skew_ns"]) > SKEWED_NS:
+        why.append("Its clock is off: the times of its events do not compare with those of other hosts.")
+    if now - host["last_seen_ns"] > SILENT_S * 1_000_000_000:
+        return {
+            "name": "silent",
+            "why": ["It has not spoken for a while: its containers are not watched.", *why],
+        }
+    if why:
+        return {"name": "degraded", "why": why}
+    if host["losses"] or host["refused"]:
+        return {"name": "losing", "why": ["Events of this host were lost or refused; the counts are below."]}
+    return {"name": "well", "why": []}

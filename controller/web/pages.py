@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Long lists in pages: the link to the next one names the last row of this one, so that new rows shift nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.requests import Request
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Up to SIZE rows, newest first. `next_url` leads to the older ones, None on the last page."""
+
+    SIZE: ClassVar[int] = 100
+
+    rows: list[T]
+    next_url: str | None
+
+    @classmethod
+    def of(cls, request: Request, rows: Sequence[T], key: Callable[[T], tuple[int, str]]) -> Page[T]:
+        """A page of up to SIZE + 1 rows that were asked for: the one too many says that there is a next page."""
+        if len(rows) <= cls.SIZE:
+            return cls(list(rows), None)
+        shown = list(rows[: cls.SIZE])
+        when, name = key(shown[-1])
+        url = request.url.include_query_params(before=f"{when},{name}")
+        return cls(shown, f"{url.path}?{url.query}")
+
+
+def older_than(request: Request) -> tuple[int, str] | None:
+    """Where the page begins: the time (ns) and id of the last row of the page before."""
+    when, comma, name = request.query_params.get("before", "").partition(",")
+    return (int(when), name) if comma and when.isascii() and when.isdigit() and len(when) < 20 else None
