@@ -24,6 +24,8 @@ import msgspec
 import sqlalchemy
 from sqlalchemy import exc
 
+from controller.errors import OperationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -39,7 +41,7 @@ MAX_GROUP: Final = 64
 """Most pieces of work that share one transaction."""
 
 
-class StoreError(Exception):
+class StoreError(OperationError):
     """The database did not take a write (disk full, locked too long, gone): nothing of it was stored."""
 
 

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
 from sqlalchemy import exc
 
+from controller.errors import ConfigurationError
 from controller.store.engine import Store, engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.config import Config
     from sqlalchemy import Connection
 
@@ -21,7 +24,7 @@ REVISIONS: Final = ("0001",)
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 
 
-class SchemaError(Exception):
+class SchemaError(ConfigurationError):
     """The database is missing, older or newer than this code; the message says what to do."""
 
 
@@ -58,20 +61,29 @@ def open_store(url: str) -> Store:
 
 def check(url: str) -> None:
     """SchemaError unless the database at `url` exists and has exactly this code's schema."""
+    with reader(url):
+        pass
+
+
+@contextmanager
+def reader(url: str) -> Iterator[Connection]:
+    """A read-only connection to the database at `url`. SchemaError as for `check`."""
     _must_exist(url)
-    reader = engine(url, read_only=True)
+    made = engine(url, read_only=True)
     try:
-        with reader.connect() as connection:
-            missing = _missing(connection)
-    except exc.DatabaseError as error:
-        raise SchemaError(f"{_shown(url)} cannot be read as a database: {error.orig}") from error
+        with made.connect() as connection:
+            try:
+                missing = _missing(connection)
+            except exc.DatabaseError as error:
+                raise SchemaError(f"{_shown(url)} cannot be read as a database: {error.orig}") from error
+            if missing:
+                raise SchemaError(
+                    f"{_shown(url)} is older than this program (steps missing: {', '.join(missing)}): "
+                    "run 'nsentry-controller init', which brings it up to date and keeps what is in it"
+                )
+            yield connection
     finally:
-        reader.dispose()
-    if missing:
-        raise SchemaError(
-            f"{_shown(url)} is older than this program (steps missing: {', '.join(missing)}): "
-            "run 'nsentry-controller init', which brings it up to date and keeps what is in it"
-        )
+        made.dispose()
 
 
 def config(connection: Connection) -> Config:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`alerts`: what the detections found, and what is done about it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from controller.cli import output, page
+from controller.cli.group import FailedError
+from controller.cli.output import text
+
+if TYPE_CHECKING:
+    from controller.cli.state import State
+    from controller.store.views import AlertState, ChangeView
+
+POLL_S: Final = 0.5
+VERDICTS: Final = ("true_positive", "benign_true_positive", "false_positive")
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts: one for each visit, with all that the detections found in it."""
+
+
+@alerts.command("list")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="open (default), new, ..., or all.")
+@click.option("--severity", multiple=True, metavar="LABEL", help="low, medium, high or critical; repeatable.")
+@click.option("--detection", multiple=True, metavar="NAME", help="Only with a finding of this detection.")
+@output.host
+@click.option("--container", metavar="NAME", help="Only of the container with this name.")
+@click.option("--newest", "by_time", is_flag=True, help="The latest first, not the gravest.")
+@output.since
+@output.limit
+@output.as_json
+@click.pass_obj
+def list_(
+    state: State,
+    /,
+    *,
+    states: tuple[str, ...],
+    by_time: bool,
+    since: int | None,
+    limit: int,
+    json_: bool,
+    **facets: str | tuple[str, ...] | None,
+) -> None:
+    r"""Open alerts, the gravest first and of these the latest.
+
+    \b
+    Examples:
+      nsentry-controller alerts list
+      nsentry-controller alerts list --state all --severity high --since 7d --json
+    """
+    from controller.store import alerts as reads  # noqa: PLC0415 - help does not wait for it
+
+    include: dict[str, tuple[str, ...]] = {
+        name: (value,) if isinstance(value, str) else value for name, value in facets.items() if value
+    }
+    if "all" not in states:
+        include["state"] = states or ("open",)
+    filters = reads.AlertFilter(include, since=since)
+    with state.reading() as connection:
+        rows = reads.list_(connection, filters, limit, order="newest" if by_time else "severity")
+    if json_:
+        output.json_lines(rows)
+        return
+    columns = {
+        "LAST SEEN": lambda row: output.when(row["last_seen"]),
+        "SEVERITY": lambda row: output.severity(row["severity"]),
+        "STATE": lambda row: text(row["state"]),
+        "ID": lambda row: row["id"],
+        "EVENTS": lambda row: str(row["events"]),
+        "WHAT": lambda row: text(row["sentence"]),
+    }
+    output.table(columns, rows, "No alerts." if "all" in states else "No open alerts.")
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@output.as_json
+@click.pass_obj
+def show(state: State, alert_id: str, *, json_: bool) -> None:
+    r"""One alert: why, who, what, where, how, the commands in order, and its history.
+
+    \b
+    Example:
+      nsentry-controller alerts show 0f3a5b7c9d1e2f40
+    """
+    from controller.store import alerts as reads  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        found = reads.show(connection, alert_id)
+    if found is None:
+        raise _none(alert_id)
+    if json_:
+        output.json_line(found)
+    else:
+        page.alert(found)
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@click.option("--assign", "assignee", metavar="NAME", help="Give it to somebody. Default: to you.")
+@click.pass_obj
+def ack(state: State, alert_id: str, *, assignee: str | None) -> None:
+    r"""Acknowledges an alert: it is yours now, and others see that.
+
+    \b
+    Example:
+      nsentry-controller alerts ack 0f3a5b7c9d1e2f40
+    """
+    from controller.store import alerts as store  # noqa: PLC0415 - as above
+
+    _set_state(state, alert_id, "acknowledged", None)
+    actor = _actor()
+    state.write(
+        lambda connection: store.assign(connection, alert_id, assignee or actor, actor, time.time_ns())
+    )
+    output.line(f"acknowledged {text(alert_id)}, assigned to {text(assignee or actor)}")
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@click.option("--as", "verdict", type=click.Choice(VERDICTS), required=True, help="What it was.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why: who reads it later was not there.")
+@click.pass_obj
+def close(state: State, alert_id: str, *, verdict: AlertState, reason: str) -> None:
+    r"""Closes an alert. It opens again by itself when a graver finding is added.
+
+    \b
+    Example:
+      nsentry-controller alerts close 0f3a5b7c9d1e2f40 --as benign_true_positive --reason "change 4711"
+    """
+    _set_state(state, alert_id, verdict, reason)
+    output.line(f"closed {text(alert_id)} as {verdict.replace('_', ' ')}")
+
+
+@alerts.command()
+@click.option("--from-start", is_flag=True, help="Begin with everything that there is.")
+@output.as_json
+@click.pass_obj
+def tail(state: State, *, from_start: bool, json_: bool) -> None:
+    r"""Follows the alerts: each that is raised or changed as a line, until Ctrl-C.
+
+    \b
+    Examples:
+      nsentry-controller alerts tail
+      nsentry-controller alerts tail --json | jq -r .alert.sentence
+    """
+    from controller.store import alerts as reads  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        last = 0 if from_start else reads.last_change(connection)
+    try:
+        while True:
+            with state.reading() as connection:
+                found = reads.changes(connection, last)
+            for each in found:
+                last = each["change"]["id"]
+                output.json_line(each) if json_ else _change(each)
+            if not found:
+                time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _change(each: ChangeView) -> None:
+    alert, change = each["alert"], each["change"]
+    by = "" if change["actor"] == "nsentry" else f" by {text(change['actor'])}"
+    what = change["action"]
+    if what == "state":
+        what = text(change["detail"].get("to")).replace("_", " ")
+    words = (
+        output.when(change["at"]),
+        output.severity(alert["severity"]),
+        what + by,
+        text(alert["sentence"]),
+    )
+    output.line(f"{'  '.join(words)}  [{alert['id']}]")
+
+
+def _set_state(state: State, alert_id: str, wanted: AlertState, reason: str | None) -> None:
+    from controller.store import alerts as store  # noqa: PLC0415 - as above
+
+    now = time.time_ns()
+    try:
+        found = state.write(
+            lambda connection: store.set_state(connection, alert_id, wanted, _actor(), reason, now)
+        )
+    except ValueError as error:
+        raise FailedError(str(error)) from error
+    if not found:
+        raise _none(alert_id)
+
+
+def _none(alert_id: str) -> FailedError:
+    return FailedError(
+        f"there is no alert {text(alert_id)}: see 'nsentry-controller alerts list --state all'"
+    )
+
+
+def _actor() -> str:
+    """Who types this: what is done is recorded under the name."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`entries`: who crossed into which container, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.cli import output, page
+from controller.cli.group import FailedError
+
+if TYPE_CHECKING:
+    from controller.cli.state import State
+
+
+@click.group()
+def entries() -> None:
+    """Crossings into running containers: entries, and attempts that executed nothing."""
+
+
+@entries.command("list")
+@output.host
+@output.container
+@click.option("--image", metavar="NAME", help="Only into containers of this image.")
+@click.option("--means", metavar="MEANS", help="Only by this means: docker-exec, ns-join, ...")
+@click.option("--kind", type=click.Choice(["entry", "attempt"]), help="Only entries, or only attempts.")
+@output.since
+@output.until
+@output.limit
+@output.as_json
+@click.pass_obj
+def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | None) -> None:
+    r"""Entries and attempts, the newest first.
+
+    \b
+    Examples:
+      nsentry-controller entries list --since 1h
+      nsentry-controller entries list --means ns-join --json
+    """
+    from controller.store import entries as reads  # noqa: PLC0415 - help does not wait for it
+
+    filters = reads.EntryFilter(**wanted)  # type: ignore[arg-type]  # click: by the options above
+    with state.reading() as connection:
+        rows = reads.list_(connection, filters, limit)
+    if json_:
+        output.json_lines(rows)
+        return
+    columns = {
+        "TIME": lambda row: output.when(row["time"]),
+        "HOST": lambda row: output.text(row["host"]),
+        "CONTAINER": lambda row: page.container(row["container"]),
+        "IMAGE": lambda row: output.text(row["container"]["image"]),
+        "MEANS": lambda row: output.text(row["means"]) + (" (attempt)" if row["kind"] == "attempt" else ""),
+        "USER": lambda row: output.user(row["process"]),
+        "COMMAND": lambda row: output.command_line(row["process"]),
+        "ID": lambda row: output.text(row["id"]),
+    }
+    output.table(columns, rows, "No entries: nobody was seen entering a container.")
+
+
+@entries.command()
+@click.argument("entry_id", metavar="ID")
+@output.as_json
+@click.pass_obj
+def show(state: State, entry_id: str, *, json_: bool) -> None:
+    r"""One entry: who, what, where, how, and what was run in its session.
+
+    \b
+    Example:
+      nsentry-controller entries show h0123456789abcdef/5f2c.../17
+    """
+    from controller.store import entries as reads  # noqa: PLC0415 - as above
+    from controller.store import sessions  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        entry = reads.show(connection, entry_id)
+        session = sessions.show(connection, entry["session"]) if entry else None
+    if entry is None:
+        raise FailedError(f"there is no entry {output.text(entry_id)}: see 'nsentry-controller entries list'")
+    if json_:
+        output.json_line(entry)
+        return
+    page.entry(entry)
+    if session is not None:
+        page.session(session)

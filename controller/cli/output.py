@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands print: one JSON object a line, or aligned text that cannot steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from controller.cli import times
+from sensor import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+UNKNOWN: Final = "-"
+"""Stands in a column for what is not known."""
+
+_COLOURS: Final = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
+
+as_json = click.option("--json", "json_", is_flag=True, help="One JSON object a line, with stable keys.")
+limit = click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most."
+)
+
+
+def json_line(value: Mapping[str, Any]) -> None:
+    """One line. Everything beyond ASCII is escaped: JSON's own escapes cannot steer a terminal."""
+    click.echo(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+
+
+def json_lines(values: Iterable[Mapping[str, Any]]) -> None:
+    """A line for each."""
+    for value in values:
+        json_line(value)
+
+
+def text(value: object) -> str:
+    """Any value as one printable word or phrase; None as a dash."""
+    return UNKNOWN if value is None or value == "" else wire.printable(str(value))
+
+
+def command_line(process: Mapping[str, Any] | None) -> str:
+    """The command line of a process, quoted, or what else is known of what it ran."""
+    if process is None:
+        return UNKNOWN
+    line = shlex.join(process["argv"]) if process["argv"] else process["filename"] or process["exe"]
+    return text(line) + (" ..." if process["argv_cut"] else "")
+
+
+def user(process: Mapping[str, Any] | None) -> str:
+    """The name of the user that a process runs as, else the number."""
+    return UNKNOWN if process is None else text(process["user"] or process["uid"])
+
+
+def when(time_: str | None) -> str:
+    """An RFC 3339 time, to the second: enough for a list."""
+    return UNKNOWN if time_ is None else time_[:19] + "Z"
+
+
+def ended(code: int | None, signal: int | None) -> str:
+    """How a process ended."""
+    if signal is not None:
+        return f"signal {signal}"
+    return "running" if code is None else f"exit {code}"
+
+
+def severity(label: str) -> str:
+    """A severity, coloured where that is wanted: the word is always there."""
+    return click.style(label, fg=_COLOURS.get(label), bold=label == "critical")
+
+
+def line(words: str) -> None:
+    """One line of output, without colours where NO_COLOR is set or stdout is no terminal."""
+    click.echo(words, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def table(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[Any], empty: str) -> None:
+    """Aligned columns under their names; `empty` says on stderr that there is nothing, and why not."""
+    if not rows:
+        click.echo(empty, err=True)
+        return
+    cells = [list(columns), *([cell(row) for cell in columns.values()] for row in rows)]
+    widths = [max(len(click.unstyle(each[at])) for each in cells) for at in range(len(columns))]
+    for each in cells:
+        padded = (
+            word + " " * (width - len(click.unstyle(word))) for word, width in zip(each, widths, strict=True)
+        )
+        line("  ".join(padded).rstrip())
+
+
+def fields(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, aligned; the values are printable already."""
+    kept = list(pairs)
+    width = max(len(name) for name, _ in kept)
+    for name, value in kept:
+        line(f"{name:<{width}}  {value}")
+
+
+since = click.option(
+    "--since", type=times.Moment(), metavar="TIME", help="From then on: RFC 3339, or 15m, 2h, 7d ago."
+)
+until = click.option("--until", type=times.Moment(), metavar="TIME", help="Before then.")
+host = click.option("--host", metavar="NAME", help="Only of this host (name or id).")
+container = click.option(
+    "--container", metavar="NAME", help="Only of this container: name, id, or 12 characters of its id."
+)

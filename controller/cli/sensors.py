@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sensors`: the hosts that are watched, and how well."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from controller.cli import output
+from controller.cli.group import FailedError
+from controller.cli.output import text, when
+
+if TYPE_CHECKING:
+    from controller.cli.state import State
+    from controller.store.views import HostView
+
+SILENT_AFTER_S: Final = 120
+
+
+@click.group()
+def sensors() -> None:
+    """Hosts and their sensors."""
+
+
+@sensors.command("list")
+@output.as_json
+@click.pass_obj
+def list_(state: State, *, json_: bool) -> None:
+    r"""Every host that was enrolled: when it last spoke, what it lost, what of it was refused.
+
+    \b
+    Examples:
+      nsentry-controller sensors list
+      nsentry-controller sensors list --json | jq 'select(.revoked == null)'
+    """
+    from controller.store import counters, hosts  # noqa: PLC0415 - help does not wait for it
+
+    with state.reading() as connection:
+        rows = hosts.list_(connection)
+        refused = counters.all_(connection, "refused.")
+    if json_:
+        output.json_lines(rows)
+        return
+    columns = {
+        "NAME": lambda row: text(row["name"]),
+        "ID": lambda row: text(row["id"]),
+        "STATE": _state,
+        "LAST SEEN": lambda row: when(row["last_seen"]),
+        "SENSOR": lambda row: text(row["sensor"]),
+        "LOADER": lambda row: text((row["heartbeat"] or {}).get("loader")),
+        "LOST": lambda row: _counts(row["losses"]),
+        "REFUSED": lambda row: _counts(row["refused"]),
+    }
+    output.table(columns, rows, "No sensors: make a token with 'nsentry-controller token create'.")
+    strangers = {
+        cause: count - sum(row["refused"].get(cause, 0) for row in rows)
+        for cause, count in ((name.removeprefix("refused."), count) for name, count in refused.items())
+        if "/" not in cause
+    }
+    told = _counts({cause: count for cause, count in strangers.items() if count > 0})
+    if told != output.UNKNOWN:
+        output.line(f"Refused of strangers: {told}")
+
+
+@sensors.command()
+@click.argument("host")
+@click.pass_obj
+def revoke(state: State, host: str) -> None:
+    r"""Ends the credential of HOST (name or id): from now on its sensor is answered 401.
+
+    \b
+    Example:
+      nsentry-controller sensors revoke web-3
+    """
+    from controller.store import enrolment, hosts  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        found = hosts.show(connection, host)
+    if found is None:
+        advice = "no host, or several, of this name or id: see 'nsentry-controller sensors list'"
+        raise FailedError(f"{text(host)}: {advice}")
+    if not state.write(lambda connection: enrolment.revoke(connection, found["id"], time.time_ns())):
+        raise FailedError(f"{text(host)} was revoked already, at {when(found['revoked'])}")
+    output.line(f"revoked {text(found['name'])} ({found['id']})")
+
+
+def _state(row: HostView) -> str:
+    if row["revoked"] is not None:
+        return "revoked"
+    if row["last_seen_ns"] is None:
+        return "enrolled"
+    if time.time_ns() - row["last_seen_ns"] > SILENT_AFTER_S * 1_000_000_000:
+        return "silent"
+    heartbeat = row["heartbeat"]
+    return "degraded" if heartbeat and heartbeat["degraded"] else "ok"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{text(name)} {count}" for name, count in counts.items()) or output.UNKNOWN

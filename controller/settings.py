@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the controller keeps its state and where it listens.
+
+Order: command line over environment over `controller.toml` in the state folder over defaults. Secrets are
+files of that folder, never settings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from controller.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATE_VARIABLE: Final = "NSENTRY_CONTROLLER_STATE"
+LOCAL_STATE: Final = Path("var/controller")
+SYSTEM_STATE: Final = Path("/var/lib/nsentry/controller")
+DEFAULT_LISTEN: Final = "127.0.0.1:8443"
+"""This host only: whoever has a fleet says which address its sensors shall reach."""
+
+_VARIABLES: Final = {
+    "listen": "NSENTRY_CONTROLLER_LISTEN",
+    "url": "NSENTRY_CONTROLLER_URL",
+    "store": "NSENTRY_CONTROLLER_STORE",
+    "log_level": "NSENTRY_CONTROLLER_LOG_LEVEL",
+}
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class SettingsError(ConfigurationError):
+    """A setting that makes no sense; the message names it, where it was read, and what is expected."""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """What `controller.toml` may hold."""
+
+    listen: str | None = None
+    url: str | None = None
+    names: list[str] = []
+    store: str | None = None
+    log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The controller's configuration. Make it with `load`."""
+
+    state_dir: Path
+    host: str
+    port: int
+    url: str
+    """The address under which sensors and browsers reach it: "https://collector:8443"."""
+    names: tuple[str, ...] = ()
+    """Names and addresses that the certificate holds besides this host's own."""
+    store: str = ""
+    """SQLAlchemy URL of the database; by default SQLite in the state folder."""
+    log_level: str = "info"
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL."""
+        return self.store or f"sqlite:///{self.state_dir / 'nsentry.db'}"
+
+    @property
+    def file(self) -> Path:
+        """The configuration file."""
+        return self.state_dir / "controller.toml"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate of the own CA: what sensors trust, and browsers may."""
+        return self.state_dir / "ca.pem"
+
+    @property
+    def operator_file(self) -> Path:
+        """The credential of programs on this host that ask for the controller's health."""
+        return self.state_dir / "operator.token"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that serves."""
+        return self.state_dir / "serve.lock"
+
+
+def state_dir(flag: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
+    """Flag, else $NSENTRY_CONTROLLER_STATE, else ./var/controller where it exists, else the system's."""
+    if flag is not None:
+        return flag.absolute()
+    if environment.get(STATE_VARIABLE):
+        return Path(environment[STATE_VARIABLE]).absolute()
+    return LOCAL_STATE.absolute() if LOCAL_STATE.is_dir() else SYSTEM_STATE
+
+
+def load(
+    state: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    listen: str | None = None,
+    url: str | None = None,
+    names: tuple[str, ...] = (),
+) -> Settings:
+    """The settings in force. SettingsError where one makes no sense."""
+    folder = state_dir(state, environment)
+    file = _read(folder / "controller.toml")
+    flags = {"listen": listen, "url": url}
+
+    def pick(name: str) -> str | None:
+        return flags.get(name) or environment.get(_VARIABLES[name]) or getattr(file, name)
+
+    host, port = parse_listen(pick("listen") or DEFAULT_LISTEN)
+    level = (pick("log_level") or "info").lower()
+    if level not in _LEVELS:
+        raise SettingsError(f"log_level is {level!r}; expected one of {', '.join(_LEVELS)}")
+    return Settings(
+        state_dir=folder,
+        host=host,
+        port=port,
+        url=_checked_url(pick("url")) or default_url(host, port),
+        names=tuple(dict.fromkeys((*names, *file.names))),
+        store=pick("store") or "",
+        log_level=level,
+    )
+
+
+def with_port(settings: Settings, port: int) -> Settings:
+    """The same for a port that the system chose (port 0 was asked for)."""
+    if settings.port != 0:
+        return settings
+    url = settings.url.removesuffix(":0")
+    return replace(settings, port=port, url=f"{url}:{port}" if url != settings.url else settings.url)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Address and port of "127.0.0.1:8443", "[::1]:8443" or "0.0.0.0:8443"."""
+    match = re.fullmatch(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[^:\[\]\s]+)):(?P<port>\d{1,5})", text)
+    if match is None or int(match["port"]) > 65535:
+        raise SettingsError(f"listen is {text!r}; expected ADDRESS:PORT such as {DEFAULT_LISTEN}")
+    return match["six"] or match["four"], int(match["port"])
+
+
+def default_url(host: str, port: int) -> str:
+    """The address to tell others: this host's name where every address is listened on."""
+    if host in {"127.0.0.1", "::1", "localhost"}:
+        name = "localhost"
+    elif host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
+        name = socket.gethostname()
+    else:
+        name = f"[{host}]" if ":" in host else host
+    return f"https://{name}:{port}"
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is not None and not re.fullmatch(r"https://[^/\s?#@]+/?", url):
+        raise SettingsError(f"url is {url!r}; expected https://NAME:PORT, without a path")
+    return url.rstrip("/") if url else None
+
+
+def _read(path: Path) -> _File:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text()), _File)
+    except FileNotFoundError:
+        return _File()
+    except PermissionError as error:
+        raise SettingsError(f"{path} cannot be read by this user: run this as its owner") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def write_file(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes a new `controller.toml`; what is None is left out."""
+    quoted = {name: _toml(value) for name, value in values.items() if value}
+    path.write_text("".join(f"{name} = {value}\n" for name, value in quoted.items()))
+
+
+def _toml(value: str | tuple[str, ...]) -> str:
+    # TOML's basic strings and arrays of them are JSON's.
+    return msgspec.json.encode(value).decode()
