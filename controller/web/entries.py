@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
@@ -44,7 +44,8 @@ def entry_json(request: Request) -> Response:
 
 def _list(request: Request) -> Page[EntryView]:
     params = request.query_params
-    wanted = entries.EntryFilter(**{name: params[name] for name in FILTERS if params.get(name)})
+    narrowed: dict[str, Any] = {name: params[name] for name in FILTERS if params.get(name)}
+    wanted = entries.EntryFilter(**narrowed)
     with request.app.state.store.read() as connection:
         rows = entries.list_(connection, wanted, Page.SIZE + 1, older_than(request))
     return Page.of(request, rows, lambda row: (row["time_ns"], row["id"]))

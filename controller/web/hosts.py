@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controller.store.views import HostView
 
 SILENT_S = 90
-"""A sensor speaks at least every 15 s, even when nothing happens; after six times that it is called silent."""
+"""A sensor speaks at least every 15 s, even when nothing happens; after six times that it is silent."""
 SKEWED_NS = 5_000_000_000
 """A clock that is further off puts events of several hosts into the wrong order."""
 
@@ -71,10 +71,8 @@ def condition(host: HostView, now: int) -> dict[str, Any]:
     if host["skew_ns"] is not None and abs(host["skew_ns"]) > SKEWED_NS:
         why.append("Its clock is off: the times of its events do not compare with those of other hosts.")
     if now - host["last_seen_ns"] > SILENT_S * 1_000_000_000:
-        return {
-            "name": "silent",
-            "why": ["It has not spoken for a while: its containers are not watched.", *why],
-        }
+        why.insert(0, "It has not spoken for a while: nobody watches its containers.")
+        return {"name": "silent", "why": why}
     if why:
         return {"name": "degraded", "why": why}
     if host["losses"] or host["refused"]:

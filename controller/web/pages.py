@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long lists in pages: the link to the next one names the last row of this one, so that new rows shift nothing."""
+"""Long lists in pages. The link to the next one names the last row of this one, so new rows shift nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Page(Generic[T]):
 
     @classmethod
     def of(cls, request: Request, rows: Sequence[T], key: Callable[[T], tuple[int, str]]) -> Page[T]:
-        """A page of up to SIZE + 1 rows that were asked for: the one too many says that there is a next page."""
+        """The page of SIZE + 1 rows that were asked for: one too many says that there is a next page."""
         if len(rows) <= cls.SIZE:
             return cls(list(rows), None)
         shown = list(rows[: cls.SIZE])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
@@ -62,7 +62,7 @@ def _load(request: Request) -> SessionView:
 
 def _list(request: Request) -> Page[SessionRow]:
     params = request.query_params
-    narrowed = {name: params[name] for name in FILTERS if params.get(name)}
+    narrowed: dict[str, Any] = {name: params[name] for name in FILTERS if params.get(name)}
     wanted = sessions.SessionFilter(open_only="open" in params, **narrowed)
     with request.app.state.store.read() as connection:
         rows = sessions.list_(connection, wanted, Page.SIZE + 1, older_than(request))
