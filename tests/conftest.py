@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says at the end of a run what was left out and why; in CI, leaving out is a failure.
+
+A test may skip where this machine lacks something. With CI=true the machine is meant to have everything, and
+only what LEFT_OUT_IN_CI names may skip: each with the reason why no install step can mend it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from fnmatch import fnmatch
+
+import pytest
+
+LEFT_OUT_IN_CI: dict[str, str] = {
+    # node id pattern: why the machines that run CI cannot run it
+}
+
+_skipped = pytest.StashKey[dict[str, list[str]]]()
+
+
+def pytest_configure(config):
+    config.stash[_skipped] = defaultdict(list)
+
+
+class LeftOut:
+    """Collects skips, of single tests and of whole modules."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._by_reason = config.stash[_skipped]
+
+    def _note(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self._by_reason[reason.removeprefix("Skipped: ")].append(report.nodeid)
+
+    pytest_runtest_logreport = _note
+    pytest_collectreport = _note
+
+
+def pytest_sessionstart(session):
+    session.config.pluginmanager.register(LeftOut(session.config))
+
+
+def _unexcused(by_reason: dict[str, list[str]]) -> list[str]:
+    return [
+        nodeid
+        for nodeids in by_reason.values()
+        for nodeid in nodeids
+        if not any(fnmatch(nodeid, pattern) for pattern in LEFT_OUT_IN_CI)
+    ]
+
+
+def pytest_sessionfinish(session, exitstatus):
+    in_ci = os.environ.get("CI") == "true"
+    if in_ci and exitstatus == pytest.ExitCode.OK and _unexcused(session.config.stash[_skipped]):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    by_reason = config.stash[_skipped]
+    terminalreporter.section("left out")
+    if not by_reason:
+        terminalreporter.line("nothing: every test ran")
+    for reason, nodeids in by_reason.items():
+        terminalreporter.line(f"{len(nodeids)} of {nodeids[0].split('::')[0]}: {reason}")
+    if os.environ.get("CI") == "true":
+        for nodeid in _unexcused(by_reason):
+            terminalreporter.line(f"FAILED in CI, where this must run: {nodeid}", red=True)
