@@ -26,14 +26,14 @@ enum event_kind {
 };
 
 enum event_flag {
-	FLAG_EXECUTED = 1 << 0,	  /* the lineage has executed something since it crossed */
-	FLAG_INIT = 1 << 1,	  /* first process of a mount namespace that was new to us */
-	FLAG_NEW_MOUNT = 1 << 2,  /* this exec is the first one seen in its mount namespace */
+	FLAG_EXECUTED = 1 << 0,	   /* the lineage has executed something since it crossed */
+	FLAG_INIT = 1 << 1,	   /* first process of a mount namespace that was new to us */
+	FLAG_NEW_MOUNT = 1 << 2,   /* this exec is the first one seen in its mount namespace */
 	FLAG_UNWITNESSED = 1 << 3, /* in another mount namespace than its parent, and no setns was seen */
-	FLAG_RETURNED = 1 << 4,	  /* setns brought the task back to where it came from */
-	FLAG_THREAD = 1 << 5,	  /* a thread, not a whole process */
-	FLAG_ARGV_FAULT = 1 << 6, /* the command line could not be read: it was paged out */
-	FLAG_PATH_CUT = 1 << 7,	  /* the path of executable or working directory did not fit */
+	FLAG_RETURNED = 1 << 4,	   /* setns brought the task back to where it came from */
+	FLAG_THREAD = 1 << 5,	   /* a thread, not a whole process */
+	FLAG_ARGV_FAULT = 1 << 6,  /* the command line could not be read: it was paged out */
+	FLAG_PATH_CUT = 1 << 7,	   /* the path of executable or working directory did not fit */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */
@@ -44,8 +44,8 @@ enum counter {
 	COUNT_MARKED_EXEC,
 	COUNT_MARKED_EXIT,
 	COUNT_NEW_MOUNT,
-	COUNT_LOST_RING,  /* events that the ring had no room for */
-	COUNT_LOST_MARK,  /* marks that the map had no room for: their descendants are not followed */
+	COUNT_LOST_RING,   /* events that the ring had no room for */
+	COUNT_LOST_MARK,   /* marks that the map had no room for: their descendants are not followed */
 	COUNT_LOST_BEFORE, /* setns returned and its "before" was gone */
 	COUNT_ARGV_FAULT,
 	COUNTERS,

@@ -3,8 +3,8 @@
  * exec, after it can no longer fail: the moment at which an entry, a start or a command is decided. Tasks
  * without a mark whose mount namespace is their parent's are none of our business, and leave early.
  */
-static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm, struct mark *mark,
-				      u32 flags)
+static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
+				      struct mark *mark, u32 flags)
 {
 	u32 zero = 0;
 	struct event_exec *event = scratch_lookup(&zero);
@@ -46,7 +46,8 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 }
 
 /* A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns. */
-static __always_inline void exec_elsewhere(struct task_struct *task, struct linux_binprm *bprm, u32 tid, u32 mnt)
+static __always_inline void exec_elsewhere(struct task_struct *task, struct linux_binprm *bprm, u32 tid,
+					   u32 mnt)
 {
 	struct mark mark = {};
 	u32 pid = 0;

@@ -93,11 +93,15 @@ static __always_inline long entries_output(void *event, u64 size)
 #define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), &(src))
 #define OFFSET_OF(type, field) __builtin_offsetof(type, field)
 /*
- * Types written from BTF have lost the alignment to cache lines inside mm_struct, so its fields stand elsewhere
- * than a compiler thinks. The loader hands over the true offsets.
+ * Through a variable that the compiler cannot see into: with LLVM 14, bcc's own build adds 16 to a constant
+ * offset of these reads when it is a multiple of 8. The offsets come from the loader, which asks BTF.
  */
 #define READ_MM(dst, mm, field)                                                                            \
-	bpf_probe_read_kernel(&(dst), sizeof(dst), (char *)(mm) + OFFSET_mm_struct_##field)
+	do {                                                                                               \
+		u64 offset_ = OFFSET_mm_struct_##field;                                                    \
+		asm volatile("" : "+r"(offset_));                                                          \
+		bpf_probe_read_kernel(&(dst), sizeof(dst), (char *)(mm) + offset_);                        \
+	} while (0)
 #define SUBSYSTEM(name) name
 #define HAS_SUBSYSTEM(name) HAS_##name /* from the loader, which looks into vmlinux.h */
 

@@ -12,7 +12,8 @@ static __always_inline struct mount *mount_of(struct vfsmount *vfs)
 }
 
 /* Leaf first, NUL after each name. Returns the bytes written; 0 for the root itself. */
-static __always_inline u32 write_path(const struct path *of, const struct path *root, char *buffer, u32 *cut)
+static __always_inline u32 write_path(const struct path *of, const struct path *root, char *buffer,
+				      u32 *cut)
 {
 	struct dentry *dentry = 0, *root_dentry = 0, *parent = 0, *top = 0;
 	struct vfsmount *vfs = 0, *root_vfs = 0;
@@ -85,7 +86,8 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 		event->head.flags |= FLAG_PATH_CUT;
 }
 
-/* From the new image's own memory: what the program will see, whatever another thread did to the arguments. */
+/* From the new image's own memory: what the program will see, whatever another thread did to the arguments.
+ */
 static __always_inline void read_argv(struct task_struct *task, struct event_exec *event)
 {
 	struct mm_struct *mm = 0;

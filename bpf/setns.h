@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * setns: whose namespaces changed, from what and to what. The arguments say nothing reliable (crun passes no
- * type, newer tools one pidfd and many flags), so the state before and after is compared.
+ * setns: whose namespaces changed, from what and to what. The arguments say nothing reliable (crun passes
+ * no type, newer tools one pidfd and many flags), so the state before and after is compared.
  */
 ON_SYSCALL_ENTER(setns)
 {
@@ -37,7 +37,8 @@ static __always_inline void send_setns(struct task_struct *task, struct mark *ma
 }
 
 /* A new crossing, or one more step of the one that this task has begun. */
-static __always_inline void note_change(struct task_struct *task, u32 tid, struct ns_set *was, struct ns_set *now)
+static __always_inline void note_change(struct task_struct *task, u32 tid, struct ns_set *was,
+					struct ns_set *now)
 {
 	struct mark *old = marks_lookup(&tid);
 	struct mark mark = {};

@@ -3,7 +3,8 @@
 #ifndef NSENTRY_TASK_H
 #define NSENTRY_TASK_H
 
-/* Every namespace begins its struct ns_common at a different place, but all hold their inode number there. */
+/* Every namespace begins its struct ns_common at a different place, but all hold their inode number there.
+ */
 #define READ_NAMESPACE(dst, type, pointer)                                                                 \
 	do {                                                                                               \
 		type *ns_ = 0;                                                                             \
@@ -91,7 +92,8 @@ static __always_inline void read_cred(struct task_struct *task, struct task_fact
 	bpf_probe_read_kernel(&out->uid, sizeof(out->uid), (void *)cred + OFFSET_OF(struct cred, uid));
 	bpf_probe_read_kernel(&out->gid, sizeof(out->gid), (void *)cred + OFFSET_OF(struct cred, gid));
 	/* Two u32 before 6.3 and one u64 since: the same eight bytes on the machines we run on. */
-	bpf_probe_read_kernel(&out->caps, sizeof(out->caps), (void *)cred + OFFSET_OF(struct cred, cap_effective));
+	bpf_probe_read_kernel(&out->caps, sizeof(out->caps),
+			      (void *)cred + OFFSET_OF(struct cred, cap_effective));
 	read_login(task, &out->login_uid, &out->login_session);
 }
 
@@ -115,8 +117,8 @@ static __always_inline void read_tty(struct task_struct *task, struct task_facts
 }
 
 /*
- * On cgroup v1 alone the default hierarchy holds every task in its root; then a controller's hierarchy tells.
- * Runtimes put a container into all of them.
+ * On cgroup v1 alone the default hierarchy holds every task in its root; then a controller's hierarchy
+ * tells. Runtimes put a container into all of them.
  */
 static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 {
@@ -166,7 +168,8 @@ static __always_inline void read_facts(struct task_struct *task, struct task_fac
 	read_cred(task, out);
 	read_tty(task, out);
 	read_cgroup(task, out);
-	bpf_probe_read_kernel_str(out->comm, sizeof(out->comm), (char *)task + OFFSET_OF(struct task_struct, comm));
+	bpf_probe_read_kernel_str(out->comm, sizeof(out->comm),
+				  (char *)task + OFFSET_OF(struct task_struct, comm));
 }
 
 static __always_inline void read_ancestor(struct task_struct *task, struct ancestor *out)
@@ -179,7 +182,8 @@ static __always_inline void read_ancestor(struct task_struct *task, struct ances
 	out->uid = uid_of(task);
 	out->mnt = mount_namespace_of(task);
 	read_login(task, &out->login_uid, 0);
-	bpf_probe_read_kernel_str(out->comm, sizeof(out->comm), (char *)task + OFFSET_OF(struct task_struct, comm));
+	bpf_probe_read_kernel_str(out->comm, sizeof(out->comm),
+				  (char *)task + OFFSET_OF(struct task_struct, comm));
 }
 
 /* Parents up to init. real_parent does not change under ptrace, and crosses pid namespaces. */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the programs at start with the distribution's bcc, from BTF and stub headers.
 
-bcc's prelude includes six kernel headers. A folder of stubs stands in for them: its uapi/linux/bpf.h is
-the vmlinux.h that bpftool writes from the running kernel's BTF; two guard macros keep out bcc's own copy of bpf.h.
+bcc's prelude includes six kernel headers. A folder of stubs stands in for them: its uapi/linux/bpf.h is the
+vmlinux.h that bpftool writes from the kernel's BTF; two guard macros keep out bcc's own copy of bpf.h.
 This is the one module that imports bcc.
 """
 
@@ -77,7 +77,7 @@ _MEMBER: Final = re.compile(r"^\t'([^']*)' type_id=(\d+) bits_offset=(\d+)")
 
 
 def _mm_offsets() -> dict[str, int]:
-    """Byte offsets in struct mm_struct: its fields stand in anonymous structs inside it. Raises ProbeError."""
+    """Byte offsets in struct mm_struct, whose fields stand in anonymous structs. Raises ProbeError."""
     members = _struct_members(_bpftool("btf", "dump", "file", str(_BTF)), "mm_struct")
     missing = [field for field in _MM_FIELDS if field not in members]
     if missing:
@@ -142,7 +142,7 @@ class BccProbe:
         ]
         os.environ["BCC_KERNEL_SOURCE"] = str(folder)
         try:
-            return bcc.BPF(text=source(), cflags=flags)
+            return bcc.BPF(text=source().encode(), cflags=flags)
         except Exception as error:  # bcc raises the bare class
             raise ProbeError(
                 f"bcc could not compile the programs: {error}; run as root, see its output above"
@@ -153,11 +153,11 @@ class BccProbe:
     def _attach(self) -> None:
         try:
             for name in _RAW:
-                self._bpf.attach_raw_tracepoint(tp=name, fn_name=f"on_{name}")
+                self._bpf.attach_raw_tracepoint(tp=name.encode(), fn_name=f"on_{name}".encode())
                 purpose, hook = hook_of(f"raw_tp/{name}")
                 self.hooks[purpose] = hook
             for name in _SYSCALLS:
-                self._bpf.attach_tracepoint(tp=f"syscalls:{name}", fn_name=f"on_{name}")
+                self._bpf.attach_tracepoint(tp=f"syscalls:{name}".encode(), fn_name=f"on_{name}".encode())
                 purpose, hook = hook_of(f"tp/syscalls/{name}")
                 self.hooks[purpose] = hook
         except Exception as error:  # bcc raises the bare class
@@ -177,7 +177,7 @@ class BccProbe:
             else:
                 on_event(event)
 
-        self._bpf["entries"].open_ring_buffer(sample)
+        self._bpf[b"entries"].open_ring_buffer(sample)
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe. bcc does not tell how many, so this is 0."""
@@ -186,16 +186,16 @@ class BccProbe:
 
     def counters(self) -> dict[str, int]:
         """See Probe."""
-        table = self._bpf["counters"]
+        table = self._bpf[b"counters"]
         return {name: sum(table[ctypes.c_int(index)]) for index, name in enumerate(COUNTERS)}
 
     def release(self, cookie: int) -> None:
         """See Probe."""
-        self._bpf["released"][ctypes.c_ulonglong(cookie)] = ctypes.c_uint(1)
+        self._bpf[b"released"][ctypes.c_ulonglong(cookie)] = ctypes.c_uint(1)
 
     def know_mount(self, mnt: int, init_pid: int) -> None:
         """See Probe."""
-        self._bpf["mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
+        self._bpf[b"mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
 
     def close(self) -> None:
         """See Probe."""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bpf/event.h and sensor/probe/layout.py say the same of every event."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sensor.probe import BPF_SOURCES, layout
+
+PROGRAM = """
+#include <stddef.h>
+#include <stdio.h>
+#include <linux/types.h>
+#include "event.h"
+#define P(name, value) printf(name " %zu\\n", (size_t)(value))
+int main(void) {
+    P("HEAD", sizeof(struct event_head)); P("NS", sizeof(struct ns_set));
+    P("FACTS", sizeof(struct task_facts));
+    P("ANCESTOR", sizeof(struct ancestor)); P("ANCESTRY", sizeof(struct ancestry));
+    P("SETNS", sizeof(struct event_setns)); P("FORK", sizeof(struct event_fork));
+    P("EXIT", sizeof(struct event_exit));
+    P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_EXE", offsetof(struct event_exec, exe));
+    P("EXEC_ARGV", offsetof(struct event_exec, argv)); P("COUNTERS", COUNTERS);
+    return 0;
+}
+"""
+
+
+@pytest.mark.kernel
+def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: Path) -> None:
+    (tmp_path / "sizes.c").write_text(PROGRAM)
+    binary = tmp_path / "sizes"
+    subprocess.run(["clang", f"-I{BPF_SOURCES}", "-o", binary, tmp_path / "sizes.c"], check=True)
+    printed = subprocess.run([binary], capture_output=True, text=True, check=True).stdout
+    sizes = {name: int(value) for name, value in (line.split() for line in printed.splitlines())}
+    assert sizes == {
+        "HEAD": layout.HEAD.size,
+        "NS": layout.NS.size,
+        "FACTS": layout.FACTS.size,
+        "ANCESTOR": layout.ANCESTOR.size,
+        "ANCESTRY": layout.ANCESTRY_SIZE,
+        "SETNS": layout.SETNS_SIZE,
+        "FORK": layout.FORK_SIZE,
+        "EXIT": layout.EXIT_SIZE,
+        "EXEC_TASK": layout.EXEC_TASK,
+        "EXEC_EXE": layout.EXEC_EXE,
+        "EXEC_ARGV": layout.EXEC_ARGV,
+        "COUNTERS": len(layout.COUNTERS),
+    }
+
+
+def test_the_counters_have_the_order_of_the_enum() -> None:
+    header = (BPF_SOURCES / "event.h").read_text()
+    names = re.findall(r"^\tCOUNT_(\w+),", header, re.MULTILINE)
+    assert [name.lower().replace("lost_", "lost.") for name in names] == [
+        counter.removeprefix("kernel.") for counter in layout.COUNTERS
+    ]
+
+
+@given(st.binary(max_size=5000))
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
+    with contextlib.suppress(layout.Undecodable):
+        layout.decode(data)
+
+
+@given(
+    st.sampled_from(list(layout.Kind)), st.binary(min_size=layout.EXEC_ARGV, max_size=layout.EXEC_ARGV + 64)
+)
+def test_a_whole_event_of_hostile_bytes_is_decoded_or_refused(kind: layout.Kind, data: bytes) -> None:
+    try:
+        event = layout.decode(kind.to_bytes(4, "little") + data)
+    except layout.Undecodable:
+        return
+    assert event.head.kind is kind

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both loaders see the same of the same real crossing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sensor.probe import BPF_SOURCES, Probe, open_probe
+from sensor.probe.layout import Exec, Exit, Fork, KernelEvent, Setns
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def room() -> Iterator[int]:
+    """A process in namespaces of its own, as a container's init is."""
+    outer = subprocess.Popen(
+        ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--mount-proc", "sleep", "60"]
+    )
+    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    deadline = time.monotonic() + 10
+    while not (text := children.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield int(text[0])
+    outer.kill()
+    outer.wait()
+
+
+def visited(loader: str, *commands: list[str]) -> tuple[list[KernelEvent], Probe]:
+    """What `loader` saw while `commands` ran."""
+    events: list[KernelEvent] = []
+    probe = open_probe(loader, events.append, pytest.fail)
+    try:
+        pids = set()
+        for command in commands:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process.wait()
+            pids.add(process.pid)
+        for _ in range(5):
+            probe.poll(50)
+        # Other programs on this machine cross too: keep what began with ours.
+        cookies = {event.head.cookie for event in events if event.head.pid in pids}
+        ours = [event for event in events if event.head.cookie in cookies and event.head.cookie]
+    finally:
+        probe.close()
+    return ours, probe
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_one_visit_is_one_crossing_with_its_commands_in_order(loader: str, room: int) -> None:
+    enter = [
+        "nsenter",
+        "-t",
+        str(room),
+        "-m",
+        "-p",
+        "sh",
+        "-c",
+        "cd /etc; /bin/true; exec /bin/echo 'a b' \x1b[31m",
+    ]
+    events, probe = visited(loader, enter)
+    assert probe.loader == loader
+    assert [type(event) for event in events if not isinstance(event, Fork)] == [
+        Setns,
+        Exec,
+        Exec,
+        Exit,
+        Exec,
+        Exit,
+        Exit,
+    ]
+    assert len({event.head.cookie for event in events}) == 1
+    shell, true, echo = (event for event in events if isinstance(event, Exec))
+    assert shell.joined.joined_since(shell.home) == ["mnt", "pid"]
+    assert shell.task.ns.mnt == (Path(f"/proc/{room}/ns/mnt").stat().st_ino)
+    assert shell.filename is not None
+    assert shell.filename.endswith("/sh")
+    assert true.cwd == echo.cwd == "/etc"
+    assert echo.argv == ["/bin/echo", "a b", "\x1b[31m"]
+    assert echo.exe is not None
+    assert echo.exe.endswith("/echo")
+    assert shell.ancestry[0].comm == "nsenter"
+    assert shell.ancestry[-1].pid == 1
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_a_long_command_line_is_cut_and_its_length_is_known(loader: str, room: int) -> None:
+    events, _ = visited(loader, ["nsenter", "-t", str(room), "-m", "/bin/true", "x" * 100_000, "\xff\xfe"])
+    (execution,) = (event for event in events if isinstance(event, Exec))
+    assert execution.argv_cut
+    assert execution.argv is not None
+    assert sum(map(len, execution.argv)) <= 4096
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_a_host_that_nobody_enters_from_says_nothing(loader: str) -> None:
+    events, _ = visited(loader, *[["/bin/true"]] * 50, ["sh", "-c", "/bin/true & wait"])
+    assert events == []
