@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lab needs of this host, and gives back: privilege, tracefs, and being the only one of its kind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vagrant.local.service import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRACEFS: Final = Path("/sys/kernel/tracing")
+PORT_S: Final = 10
+"""How long a port may stay taken by what a killed run left ending."""
+
+
+def require_root() -> None:
+    """LabError unless root: BPF programs need it, and so does tracefs."""
+    if os.geteuid() != 0:
+        raise LabError("loading BPF programs needs root: run this as root, or with sudo")
+
+
+@contextmanager
+def only_one(lock: Path, what: str) -> Iterator[None]:
+    """Hold `lock` as long as this process lives. LabError with the other's pid when it is held."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise LabError(f"{what} already runs here (pid {pid}): stop that one with Ctrl-C first") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextmanager
+def tracefs() -> Iterator[None]:
+    """See to it that tracefs is there for the tracepoints; unmount it if nobody had mounted it before."""
+    mounted = not (TRACEFS / "events").is_dir()
+    if mounted:
+        done = subprocess.run(
+            ["mount", "-t", "tracefs", "none", TRACEFS], check=False, capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise LabError(f"tracefs cannot be mounted on {TRACEFS}: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        if mounted:
+            # Busy where another sensor has come to use it since: then it is theirs.
+            subprocess.run(["umount", TRACEFS], check=False, capture_output=True)
+
+
+@contextmanager
+def docker_cgroups() -> Iterator[None]:
+    """Remove the empty parent groups that a Docker daemon leaves, if there were none before it."""
+    before = set(_docker_cgroups())
+    try:
+        yield
+    finally:
+        for group in set(_docker_cgroups()) - before:
+            with suppress(OSError):  # in use: another daemon has come since
+                group.rmdir()
+
+
+def _docker_cgroups() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    return [*root.glob("docker"), *root.glob("*/docker")]
+
+
+def require_port(port: int) -> None:
+    """LabError when another program listens on the port of this host, and goes on doing so."""
+    deadline = time.monotonic() + PORT_S
+    while _listens(port):
+        if time.monotonic() > deadline:
+            raise LabError(f"port {port} of this host is in use: choose another with NSENTRY_PORT=NUMBER")
+        time.sleep(0.2)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def foreground() -> Iterator[None]:
+    """Take the terminal's Ctrl-C for ourselves alone.
+
+    `make` gets it too otherwise, and calls a clean end "Interrupt" with an exit code of its own.
+    """
+    if not (sys.stdin.isatty() and os.tcgetpgrp(0) == os.getpgrp()):
+        yield
+        return
+    before = os.getpgrp()
+    # Who is not in the foreground is stopped for changing it, unless it ignores this.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(0, before)
