@@ -71,8 +71,11 @@ def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
     if process is None:
         return ()
     argv = process["argv"] or ()
-    names = (process["exe"], process["filename"], *argv[:1])
-    return tuple((name, *argv[1:]) for name in names if name is not None)
+    names = [name for name in (process["exe"], process["filename"], *argv[:1]) if name is not None]
+    if argv and _base_name(argv[0]) not in MULTICALL:
+        # "busybox" says nothing then, and the first argument is not its applet
+        names = [name for name in names if _base_name(name) not in MULTICALL]
+    return tuple((name, *argv[1:]) for name in names)
 
 
 @lru_cache(maxsize=8192)

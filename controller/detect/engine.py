@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_REASON: Final = 1000
+"""Characters: reasons quote command lines, which a container may make as long as it likes."""
 SLOW_NS: Final = 50_000_000
 """Processor time that a rule may take for one event: a thousand times what one of ours needs."""
 SLOW_STRIKES: Final = 3
@@ -133,4 +135,5 @@ def _checked(returned: object) -> Finding | None:
 
 def _raised(detection: Detection, finding: Finding, event: Event) -> Raised:
     fields = {path: value_at(event, path) for path in finding.matched}
-    return Raised(detection.id, finding.severity, event["id"], event["time"], finding.reason, fields)
+    reason = finding.reason[:MAX_REASON]
+    return Raised(detection.id, finding.severity, event["id"], event["time"], reason, fields)

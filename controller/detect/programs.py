@@ -21,21 +21,21 @@ MULTICALL: Final = words("busybox toybox coreutils")
 INTERPRETERS: Final = words("python pypy perl ruby php node lua deno bun")
 
 TRANSFER: Final = words(
-    "curl wget wget2 aria2c axel http https xh lynx links elinks w3m ftp lftp tftp ftpget ftpput scp sftp rsync "
-    "rclone smbclient"
+    "curl wget wget2 aria2c axel http https xh lynx links elinks w3m ftp lftp tftp ftpget ftpput scp "
+    "sftp rsync rclone smbclient"
 )
 """Fetch or send files."""
 NETCATS: Final = words("nc ncat netcat socat")
 CONNECTORS: Final = NETCATS | words(
-    "telnet ssl_client ssh dbclient sshpass nmap masscan zmap proxychains4 chisel gost ngrok cloudflared frpc "
-    "websocat"
+    "telnet ssl_client ssh dbclient sshpass nmap masscan zmap proxychains4 chisel gost ngrok "
+    "cloudflared frpc websocat"
 )
 """Open connections of any kind, scanners and tunnels among them."""
 PACKAGE_MANAGERS: Final = words(
     "apt apt-get apk yum dnf microdnf zypper pacman pip uv npm pnpm yarn gem cargo go git conda"
 )
 LOOKS: Final = words(
-    "id whoami who w groups users last getent uname hostname arch lscpu ps top htop pstree lsof mount findmnt "
-    "df lsblk capsh getcap getpcaps netstat ss ip ifconfig route arp dmesg lsmod amicontained"
+    "id whoami who w groups users last getent uname hostname arch lscpu ps top htop pstree lsof mount "
+    "findmnt df lsblk capsh getcap getpcaps netstat ss ip ifconfig route arp dmesg lsmod amicontained"
 )
 """Tell where one is, who one is and what runs there."""

@@ -11,6 +11,7 @@ import re
 
 from controller.detect import programs
 from controller.detect.commands import Invocation, invocations, shell_use
+from controller.detect.destinations import only_loopback
 from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -24,23 +25,19 @@ CODE = re.compile(
     r"urllib|urlopen|requests\.|http\.client|httpx|aiohttp|socket|ftplib|paramiko|LWP|HTTP::|IO::Socket|open-uri|"
     r"Net::HTTP|fsockopen|curl_|https?://|require\(.(?:net|tls|https?).\)|fetch\("
 )
+INLINE = words("-c -e -r -ne -pe")
 DEV_TCP = re.compile(r"/dev/(?:tcp|udp)/(?!localhost/|127\.)")
-RUNS_PROGRAM = re.compile(r"-[a-zA-Z]*[ec]|--(?:sh-)?exec(?:=.*)?|.*\b(?i:exec|system):.*")
-LOOPBACK = re.compile(
-    r"(?:\w+://|(?i:tcp|udp|ssl|openssl)[\w-]*:)?(?:[^/@]*@)?(?:localhost|127(?:\.\d+){3}|\[?::1\]?)(?:[:/,][^@]*)?"
-    r"|\d+|/dev/null"
-)
+RUNS_PROGRAM = re.compile(r"^-[a-zA-Z]*[ec]$|^--(?:sh-)?exec|\b(?i:exec|system):")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each process that runs such a tool, or is told to."""
     run = invocations(event)
-    used = [each for each in run if _reaches_out(each)]
-    if not used:
+    if not (used := [each for each in run if _reaches_out(each)]):
         return None
     later = run[run.index(used[0]) + 1 :]
     piped = any(each.program in programs.SHELLS and shell_use(each.arguments) == "stdin" for each in later)
-    if all(_is_local(each) for each in used):
+    if all(only_loopback(each.arguments) for each in used):
         return Finding(Severity.LOW, f"{used[0]} was run: it names only the container itself", MATCHED)
     if piped or any(_gives_shell(each) for each in used):
         return Finding(Severity.HIGH, f"a shell was tied to the network: {used[0]}", MATCHED)
@@ -52,17 +49,12 @@ def _reaches_out(run: Invocation) -> bool:
     return (
         name in programs.TRANSFER | programs.CONNECTORS
         or (name in programs.PACKAGE_MANAGERS and not FETCHES.isdisjoint(arguments))
-        or (name in programs.INTERPRETERS and any(map(CODE.search, arguments)))
+        or (name in programs.INTERPRETERS and INLINE & {*arguments} and any(map(CODE.search, arguments)))
         or (name, *arguments[:1]) == ("openssl", "s_client")
         or any(map(DEV_TCP.search, arguments))
     )
 
 
 def _gives_shell(run: Invocation) -> bool:
-    able = run.program in programs.NETCATS
-    return any(DEV_TCP.search(each) or (able and RUNS_PROGRAM.fullmatch(each)) for each in run.arguments)
-
-
-def _is_local(run: Invocation) -> bool:
-    named = [each for each in run.arguments if not each.startswith("-")]
-    return bool(named) and all(map(LOOPBACK.fullmatch, named))
+    how = RUNS_PROGRAM if run.program in programs.NETCATS else DEV_TCP
+    return any(map(how.search, run.arguments))

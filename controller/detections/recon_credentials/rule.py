@@ -24,7 +24,7 @@ LOOKED_AT = re.compile(
     r"(?:cgroup|status|mountinfo|mounts|attr/current))$|/\.dockerenv$"
 )
 CREDENTIAL = re.compile(
-    r"/etc/g?shadow\b|secrets/kubernetes\.io/serviceaccount|/run/secrets/|\.ssh/(?!known_hosts)|\bid_(?:rsa|dsa|"
+    r"/etc/g?shadow\b|(?:/run/secrets/|secrets/kubernetes\.io/)\S*|\.ssh/(?!known_hosts)|\bid_(?:rsa|dsa|"
     r"ecdsa|ed25519)\b(?!\.pub)|\.aws/credentials|\.config/gcloud|\.azure/|\.kube/config|/etc/kubernetes/\S*\.conf|"
     r"\.docker/config\.json|\.git-credentials|\.netrc\b|\.pgpass|\.my\.cnf|\.vault-token|/proc/[^/\s]+/environ|"
     r"\b(?:docker|podman|containerd|crio)\.sock\b|169\.254\.169\.254|metadata\.google\.internal"
@@ -39,7 +39,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         return Finding(
             Severity.HIGH, f"{run[0].program} was given the path of a credential: {paths[0]}", MATCHED
         )
-    if any(map(_dumps_environment, run)):
+    if run and event["process"]["argv"] is not None and any(map(_dumps_environment, run)):
         return Finding(Severity.MEDIUM, "the environment, which often holds secrets, was printed", MATCHED)
     earlier = {look for each in visit.before(event) for look in _looks(each)}
     looks = earlier | _looks(event)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tests.yaml of a detection: events for which its rule must fire, and events for which it must not.
+
+    - name: a shell with a terminal          what a reader sees when it fails
+      fires: high                            the gravest severity that the visit must give, or `no`
+      because: waiting for commands          a part of the reason (optional)
+      visit:                                 the events of one visit, in order
+        - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
+        - command: {process.filename: /usr/bin/id, process.argv: [id]}
+        - update: {container.user: app}      completes the first event
+
+Each event is one of base.yaml's with the named paths set, and must be a valid wire event. Ids and times count
+up by themselves.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import yaml
+
+from controller.detect.alerts import judged_again
+from controller.detect.catalogue import TESTS, Problem
+from controller.detect.engine import Engine
+from controller.detect.rule import Severity
+from controller.detect.visits import Visited
+from controller.validity import InvalidError, check_event
+from sensor import wire
+
+if TYPE_CHECKING:
+    from controller.detect.catalogue import Detection
+    from controller.detect.engine import Raised
+    from controller.detect.rule import Event
+
+BASE: Final = Path(__file__).with_name("base.yaml")
+KEYS: Final = {"name", "fires", "because", "visit"}
+SECOND: Final = 1_000_000_000
+
+
+class BadExampleError(ValueError):
+    """A test that is not written as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One test of a detection: `fires` None means that it must not."""
+
+    name: str
+    fires: Severity | None
+    because: str
+    visit: tuple[Event, ...]
+    """The events in order; updates are not merged in yet."""
+    path: Path
+    line: int
+
+
+def load(folder: Path) -> tuple[list[Example], list[Problem]]:
+    """The tests of the detection in `folder`, and what is wrong with those that cannot be used."""
+    path = folder / TESTS
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except FileNotFoundError:
+        return [], [Problem(path, 1, "the file is missing")]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return [], [Problem(path, line, f"is not YAML: {error.problem}")]
+    if not isinstance(root, yaml.SequenceNode):
+        return [], [Problem(path, 1, "a list of tests was expected")]
+    examples, problems = [], []
+    for node in root.value:
+        line = node.start_mark.line + 1
+        try:
+            examples.append(_example(_value(node), path, line))
+        except BadExampleError as error:
+            problems.append(Problem(path, line, str(error)))
+    return examples, problems
+
+
+def failures(detection: Detection, examples: list[Example]) -> list[Problem]:
+    """The tests that the rule of `detection` does not pass, and how."""
+    return [problem for example in examples if (problem := _failure(detection, example)) is not None]
+
+
+def run(detection: Detection, visit: tuple[Event, ...]) -> list[Raised]:
+    """All findings of one detection on a visit, updates merged in as they come.
+
+    RuntimeError: the rule raised an exception.
+    """
+    engine = Engine([detection])
+    visited = Visited(visit[0]["session"])
+    findings: tuple[Raised, ...] = ()
+    for event in visit:
+        if event["kind"] == "update":
+            target = next(each for each in visit if each["id"] == event["target"])
+            visited.complete(_with(target, event["set"]))
+            judged = visited.judged()
+        else:
+            visited.add(event)
+            judged = [(visited.now(), event)]
+        new = [found for at, each in judged for found in engine.evaluate(at, each)]
+        findings = judged_again(findings, new)
+    if engine.counts[f"{detection.id}.errors"]:
+        raise RuntimeError("the rule raised an exception, see the log")
+    return list(findings)
+
+
+def _failure(detection: Detection, example: Example) -> Problem | None:
+    try:
+        found = run(detection, example.visit)
+    except RuntimeError as error:
+        return Problem(example.path, example.line, f"{example.name!r}: {error}")
+    gravest = max((each.severity for each in found), default=None)
+    if gravest != example.fires:
+        said = f": {found[0].reason}" if found else ""
+        return Problem(
+            example.path,
+            example.line,
+            f"{example.name!r} must give {_label(example.fires)}, gave {_label(gravest)}{said}",
+        )
+    if example.because and not any(example.because in each.reason for each in found):
+        reasons = "; ".join(each.reason for each in found)
+        return Problem(
+            example.path, example.line, f"{example.name!r}: no reason has {example.because!r}: {reasons}"
+        )
+    return None
+
+
+def _example(value: object, path: Path, line: int) -> Example:
+    if not isinstance(value, dict) or not {"name", "fires", "visit"} <= set(value) <= KEYS:
+        raise BadExampleError("a test has `name`, `fires`, `visit` and perhaps `because`")
+    fires = value["fires"]
+    labels = {each.label: each for each in Severity}
+    if fires is not False and fires not in labels:
+        raise BadExampleError(f"`fires` is {', '.join(labels)} or no")
+    if not isinstance(value["visit"], list) or not value["visit"]:
+        raise BadExampleError("`visit` is a list of events")
+    visit = tuple(_event(each, number) for number, each in enumerate(value["visit"], start=1))
+    if visit[0]["kind"] == "update":
+        raise BadExampleError("a visit begins with an event, not with an update")
+    because = str(value.get("because", ""))
+    return Example(str(value["name"]), labels.get(fires), because, visit, path, line)
+
+
+def _event(value: object, number: int) -> Event:
+    if not isinstance(value, dict) or len(value) != 1:
+        raise BadExampleError(f"event {number} is one of {', '.join((*_base(), 'update'))} with its paths")
+    ((kind, paths),) = value.items()
+    moment = {"id": f"h1/b1/{number}", "time": 1764000000 * SECOND + number, "mono": number * SECOND}
+    if kind == "update":
+        made: Event = {
+            "kind": "update", **moment, "target": "h1/b1/1", "set": paths or {}, "missing": {},
+        }  # fmt: skip
+    elif kind in _base():
+        made = {**_with(_base()[kind], paths or {}), **moment}
+    else:
+        raise BadExampleError(f"event {number}: there is no {kind!r} in {BASE.name}")
+    try:
+        check_event(msgspec.convert(made, wire.EVENT_TYPES[made["kind"]]))
+    except (msgspec.ValidationError, InvalidError) as error:
+        raise BadExampleError(f"event {number} is not a wire event: {error}") from error
+    return made
+
+
+def _with(event: Event, paths: dict[str, Any]) -> Event:
+    """A copy of `event` with the values at dotted `paths` set."""
+    made: dict[str, Any] = deepcopy(dict(event))
+    for path, value in paths.items():
+        *parents, last = path.split(".")
+        place = made
+        for name in parents:
+            place = place.get(name, None)  # type: ignore[assignment]
+            if not isinstance(place, dict):
+                raise BadExampleError(f"{path!r} is no path of a {event['kind']}")
+        if last not in place:
+            raise BadExampleError(f"{path!r} is no path of a {event['kind']}")
+        place[last] = value
+    return made
+
+
+@cache
+def _base() -> dict[str, Event]:
+    loaded: dict[str, Event] = yaml.safe_load(BASE.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _value(node: yaml.Node) -> object:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _label(severity: Severity | None) -> str:
+    return "no finding" if severity is None else severity.label

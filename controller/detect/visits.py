@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Visits as they stand at one event of the bus: in memory while they go on, read from the store after a gap.
+
+A visit is a function of the events up to a sequence number, so a worker that begins again in the middle
+judges every event with the same visit before its eyes as the one that was killed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, select
+
+from controller.detect.engine import Raised
+from controller.detect.rule import Severity, Visit
+from controller.store import completion
+from controller.store.raising import alert_id
+from controller.store.schema import events, findings
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+    from controller.detect.rule import Event
+
+KEPT: Final = 500
+"""Executions of a visit that rules can look back on: enough for a person's whole afternoon."""
+CACHED: Final = 256
+"""Visits held in memory; one that is not among them is read again."""
+
+
+@dataclass(slots=True)
+class Visited:
+    """What the worker knows of a visit. `findings` are those that its alert has."""
+
+    session: str
+    entry: Event | None = None
+    executions: list[Event] = field(default_factory=list)
+    findings: tuple[Raised, ...] = ()
+    events: int = 0
+    commands: int = 0
+    first_seen: int | None = None
+    last_seen: int | None = None
+
+    def add(self, event: Event) -> None:
+        """Takes in the next event of the visit."""
+        self.events += 1
+        self.first_seen = min(self.first_seen or event["time"], event["time"])
+        self.last_seen = max(self.last_seen or event["time"], event["time"])
+        self.commands += event["kind"] == "command"
+        if event["kind"] == "entry" or (event["kind"] == "attempt" and self.entry is None):
+            self.entry = event
+        if event["kind"] in {"entry", "command"}:
+            self.executions.append(event)
+            del self.executions[:-KEPT]
+
+    def complete(self, event: Event) -> None:
+        """Puts `event`, which has learned more, in the place of what it was."""
+        if self.entry is not None and self.entry["id"] == event["id"]:
+            self.entry = event
+        self.executions = [event if each["id"] == event["id"] else each for each in self.executions]
+
+    def judged(self) -> list[tuple[Visit, Event]]:
+        """Each event that rules judge, with the visit as it was then: to judge all of it again."""
+        whole = [self._up_to(position) for position in range(len(self.executions))]
+        if self.entry is not None and self.entry["kind"] == "attempt":
+            whole.insert(0, (Visit(self.session, self.entry), self.entry))
+        return whole
+
+    def _up_to(self, position: int) -> tuple[Visit, Event]:
+        seen = tuple(self.executions[: position + 1])
+        return Visit(self.session, self.entry, seen), seen[-1]
+
+    def now(self) -> Visit:
+        """The visit up to its latest event."""
+        return Visit(self.session, self.entry, tuple(self.executions))
+
+
+class Visits:
+    """The visits that go on. `forget` what a transaction that failed may have left in them."""
+
+    def __init__(self) -> None:
+        self._by_session: OrderedDict[str, Visited] = OrderedDict()
+
+    def before(self, connection: Connection, session: str, seq: int) -> Visited:
+        """The visit as it stood just before the event `seq` of the bus; empty when that is its first."""
+        visited = self._by_session.pop(session, None) or load(connection, session, seq)
+        self._by_session[session] = visited
+        if len(self._by_session) > CACHED:
+            self._by_session.popitem(last=False)
+        return visited
+
+    def forget(self, session: str | None = None) -> None:
+        """Drops one visit, or all: the next look reads the store."""
+        if session is None:
+            self._by_session.clear()
+        else:
+            self._by_session.pop(session, None)
+
+
+def load(connection: Connection, session: str, before: int) -> Visited:
+    """The visit from the events with a sequence number below `before`, updates merged in."""
+    mine = (events.c.session == session) & (events.c.seq < before)
+    totals = connection.execute(
+        select(func.count(), func.min(events.c.time), func.max(events.c.time)).where(mine)
+    ).one()
+    visited = Visited(session)
+    if totals[0] == 0:
+        return visited
+    opening = _bodies(connection, mine & events.c.kind.in_(("entry", "attempt")), 2)
+    latest = _bodies(connection, mine & events.c.kind.in_(("entry", "command")), KEPT)
+    for event in [*opening, *latest]:
+        visited.add(event)
+    visited.executions = latest
+    visited.events, visited.first_seen, visited.last_seen = totals
+    visited.commands = connection.execute(
+        select(func.count()).where(mine, events.c.kind == "command")
+    ).scalar_one()
+    visited.findings = _findings(connection, session)
+    return visited
+
+
+def _bodies(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[Event]:
+    query = select(events.c.body).where(condition).order_by(events.c.seq.desc()).limit(limit)
+    bodies = list(connection.execute(query).scalars())
+    return [event for event, _ in completion.completed_all(connection, bodies[::-1])]
+
+
+def _findings(connection: Connection, session: str) -> tuple[Raised, ...]:
+    query = select(findings).where(findings.c.alert == alert_id(session)).order_by(findings.c.id)
+    return tuple(
+        Raised(row.detection, Severity(row.severity), row.event, row.time, row.reason, row.fields)
+        for row in connection.execute(query)
+    )

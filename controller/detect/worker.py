@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes events from the bus, projects them, judges them, raises alerts.
+
+What becomes of an event and the cursor that says it was dealt with are one transaction: a worker that is
+killed has done both or neither, and doing an event again changes nothing. An event that cannot be dealt
+with for its own sake is counted, logged and passed by, for it stays in the `events` table; when the database
+does not take the work, the same events are tried again, later and later, and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import exc, select
+
+from controller.detect import alerts, catalogue
+from controller.detect.engine import Engine
+from controller.detect.visits import Visits
+from controller.store import completion, counters, cursors, project, raising
+from controller.store.engine import StoreError
+from controller.store.schema import alerts as alerts_table
+from controller.store.schema import events as events_table
+from controller.store.schema import hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from controller.bus import Bus, Delivery
+    from controller.detect.engine import Raised
+    from controller.detect.visits import Visited
+    from controller.store.engine import Store
+
+log = logging.getLogger(__name__)
+
+CURSOR: Final = "detect"
+BATCH: Final = 100
+"""Events in one transaction, which other writes wait for."""
+IDLE_S: Final = 1.0
+RETRY_S: Final = (0.1, 30.0)
+"""First and longest pause after a transaction that failed; it doubles between them."""
+
+
+class Worker:
+    """One thread that follows the bus. Only one may run on a database: it owns the cursor `CURSOR`."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        engine: Engine | None = None,
+        *,
+        batch: int = BATCH,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """With the detections that come with nsentry unless `engine` has others; `clock` gives ns."""
+        self.engine: Final = engine if engine is not None else _built_in()
+        self.failed_batches = 0
+        """Transactions that the database did not take, since this worker was made."""
+        self._store = store
+        self._bus = bus
+        self._batch = batch
+        self._clock = clock
+        self._titles = {each.id: each.title for each in self.engine.detections}
+        self._visits = Visits()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="detect", daemon=True)
+
+    def start(self) -> None:
+        """Begins to follow the bus from the cursor. Once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the transaction that is under way; returns when it has. May be called twice."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def alive(self) -> bool:
+        """Whether it follows the bus."""
+        return self._thread.is_alive()
+
+    def run_once(self) -> int:
+        """Deals with the next events, at most one batch; returns how many, 0 when there are none.
+
+        Raises StoreError when the database did not take it: nothing was done then.
+        """
+        with self._store.read() as connection:
+            position = cursors.position(connection, CURSOR)
+        deliveries = self._bus.read(position, self._batch)
+        if not deliveries:
+            return 0
+        try:
+            return self._store.write(lambda connection: self._work(connection, position, deliveries))
+        except BaseException:
+            self._visits.forget()  # they may hold what was undone
+            raise
+
+    def _follow(self) -> None:
+        pause = RETRY_S[0]
+        while not self._stopping.is_set():
+            try:
+                done = self.run_once()
+            except (StoreError, exc.OperationalError) as error:
+                self.failed_batches += 1
+                log.warning("the database took no events: %s; trying again in %.1f s", error, pause)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, RETRY_S[1])
+                continue
+            pause = RETRY_S[0]
+            if done == 0:
+                self._wait()
+
+    def _wait(self) -> None:
+        with self._store.read() as connection:
+            position = cursors.position(connection, CURSOR)
+        self._bus.wait(position, IDLE_S)
+
+    def _work(self, connection: Connection, position: int, deliveries: Sequence[Delivery]) -> int:
+        if cursors.position(connection, CURSOR) != position:
+            return 0  # somebody else was here: what was read is no longer what comes next
+        named = connection.execute(select(hosts.c.id, hosts.c.name)).all()
+        names = {row.id: row.name for row in named}
+        for delivery in deliveries:
+            self._attempt(connection, delivery, names.get(delivery.host, delivery.host))
+        cursors.advance(connection, CURSOR, deliveries[-1].seq)
+        counts = {f"detect.{name}": count for name, count in self.engine.take_counts().items() if count}
+        counters.add_all(connection, counts)
+        return len(deliveries)
+
+    def _attempt(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+        savepoint = connection.begin_nested()
+        try:
+            self._deal_with(connection, delivery, host_name)
+        except exc.OperationalError:
+            raise  # the database's trouble, not the event's
+        except Exception:
+            savepoint.rollback()
+            log.exception("event %s could not be dealt with and was passed by", delivery.event["id"])
+            counters.add(connection, "detect.events_failed")
+            self._visits.forget()
+        else:
+            savepoint.commit()
+
+    def _deal_with(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+        project.apply(connection, delivery.host, delivery.event)
+        if delivery.event["kind"] == "update":
+            self._learn(connection, delivery, host_name)
+        elif "session" in delivery.event:
+            self._see(connection, delivery, host_name)
+
+    def _see(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+        """The next event of a visit."""
+        visited = self._visits.before(connection, delivery.event["session"], delivery.seq)
+        event = completion.completed_all(connection, [delivery.event])[0][0]
+        visited.add(event)
+        found = self.engine.evaluate(visited.now(), event)
+        self._raise(connection, visited, found, (delivery.host, host_name))
+
+    def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+        """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
+        query = select(events_table.c.session).where(
+            events_table.c.id == delivery.event["target"],
+            events_table.c.host == delivery.host,
+            events_table.c.seq < delivery.seq,  # a later target will be read with this update merged in
+        )
+        session = connection.execute(query).scalar_one_or_none()
+        event = completion.completed(connection, delivery.event["target"])
+        if session is None or event is None:
+            return
+        visited = self._visits.before(connection, session, delivery.seq)
+        visited.complete(event)
+        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
+        before = _text(connection, session)
+        self._raise(connection, visited, found, (delivery.host, host_name))
+        if before is not None and before != _text(connection, session):
+            detail = {"event": event["id"], "learned": sorted(delivery.event["set"])}
+            raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
+
+    def _raise(
+        self, connection: Connection, visited: Visited, found: Sequence[Raised], host: tuple[str, str]
+    ) -> None:
+        new, refused = alerts.admit(visited.entry, visited.findings, found)
+        if refused:
+            counters.add(connection, "detect.findings_left_out", refused)
+        visited.findings = alerts.judged_again(visited.findings, new)
+        if not visited.findings:
+            return
+        alert = alerts.describe(visited, *host, self._titles)
+        if not new:
+            raising.refresh(connection, alert)
+            return
+        raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
+
+
+def _text(connection: Connection, session: str) -> tuple[str, str] | None:
+    """What the alert of a session says; None while it has none."""
+    query = select(alerts_table.c.title, alerts_table.c.sentence).where(alerts_table.c.session == session)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.title, row.sentence)
+
+
+def _built_in() -> Engine:
+    detections, problems = catalogue.load_all()
+    for problem in problems:
+        log.error("a detection was left out: %s", problem)
+    return Engine(detections)
