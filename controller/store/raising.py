@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import insert, select, update
 
-from controller.store.dialect import insert_new
+from controller.store.dialect import insert as insert_or
 from controller.store.schema import alert_history, alerts, findings
 from controller.store.views import CLOSED_STATES, SEVERITIES
 
@@ -62,8 +62,10 @@ def alert_id(session: str) -> str:
 def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding], now: int) -> Raised:
     """Raises the visit's alert or adds to it; findings that it already has change nothing.
 
-    A closed alert is reopened ("reopened") only by a finding graver than all that its closer saw. ValueError:
-    an alert that does not exist yet needs a finding.
+    One detection's finding on one event is judged again when more is known of the event: then the new one
+    takes the place of the old, unless that is graver. A closed alert is reopened ("reopened") only by a
+    finding graver than all that its closer saw; by others it stays closed, and its history says once that the
+    visit went on ("regressed"). ValueError: an alert that does not exist yet needs a finding.
     """
     identity = alert_id(alert.session)
     before = connection.execute(
@@ -73,12 +75,14 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
         _raise_new(connection, identity, alert, found, now)
         return "raised"
     refresh(connection, alert)
-    added = insert_new(connection, findings, [_finding(identity, each) for each in found])
+    added = _keep(connection, identity, found)
     highest = max((each.severity for each in found), default=0)
     if highest > before.severity:
         return _escalate(connection, identity, (before.severity, highest), before.state, now)
     if added:
         connection.execute(update(alerts).where(alerts.c.id == identity).values(changed=now))
+        if before.state in CLOSED_STATES:
+            _regress(connection, identity, found, now)
     return "grown" if added else "unchanged"
 
 
@@ -111,7 +115,7 @@ def _raise_new(
     severity = max(each.severity for each in found)
     row = {"id": identity, "severity": severity, "state": "new", "raised": now, "changed": now}
     connection.execute(insert(alerts).values({**asdict(alert), **row}))
-    insert_new(connection, findings, [_finding(identity, each) for each in found])
+    _keep(connection, identity, found)
     note(connection, identity, "raised", {"severity": SEVERITIES[severity]}, now)
 
 
@@ -127,6 +131,36 @@ def _escalate(
     connection.execute(update(alerts).where(alerts.c.id == identity).values(values))
     note(connection, identity, "reopened" if reopened else "escalated", detail, now)
     return "reopened" if reopened else "escalated"
+
+
+def _regress(connection: Connection, identity: str, found: Sequence[NewFinding], now: int) -> None:
+    """Says once after each change by a person that a closed alert's visit had more findings."""
+    latest = (
+        select(alert_history.c.action)
+        .where(alert_history.c.alert == identity)
+        .order_by(alert_history.c.id.desc())
+        .limit(1)
+    )
+    if connection.execute(latest).scalar_one_or_none() != "regressed":
+        detail = {"detections": sorted({each.detection for each in found})}
+        note(connection, identity, "regressed", detail, now)
+
+
+def _keep(connection: Connection, identity: str, found: Sequence[NewFinding]) -> int:
+    """Stores the findings that are new or say something else than before; returns how many those are."""
+    if not found:
+        return 0
+    statement = insert_or(connection, findings)
+    new = statement.excluded
+    differs = (new.severity > findings.c.severity) | (
+        (new.severity == findings.c.severity) & (new.reason != findings.c.reason)
+    )
+    said = {name: new[name] for name in ("severity", "reason", "fields")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["alert", "detection", "event"], set_=said, where=differs
+    )
+    rows = [_finding(identity, each) for each in found]
+    return len(connection.execute(statement.returning(findings.c.id), rows).all())
 
 
 def _finding(alert: str, finding: NewFinding) -> dict[str, Any]:
