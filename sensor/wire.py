@@ -34,7 +34,7 @@ MAX_ARGS: Final = 512
 """Most arguments of one command line; `argv_cut` says when there were more."""
 MAX_ANCESTRY: Final = 32
 
-TOKEN_PREFIX: Final = "nsentry1."
+TOKEN_PREFIX: Final = "nsentry1."  # noqa: S105 - it tells a token by its beginning
 MAX_TOKEN_TEXT: Final = 64 * 1024
 """Longest enrolment token that is read, in characters: a secret and a certificate chain fit many times."""
 
@@ -109,7 +109,7 @@ class Process(TypedDict):
     """The name of `uid` on the host; None inside a user namespace of its own or where there is none."""
     caps: str
     tty: str | None
-    """"pts/0", "tty1", or None without a terminal. Of the container's own devpts where it was entered with one."""
+    """"pts/0", "tty1", or None without a terminal. Of the container's devpts where a runtime made one."""
 
 
 class Ancestor(TypedDict):
@@ -145,7 +145,7 @@ class Entry(_Event):
 
     kind: Literal["entry"]
     session: str
-    """Id of the session that it opens: "<host>/..." like every id, for a sensor writes only of its own host."""
+    """Id of the session that it opens: "<host>/..." like every id of this host."""
     means: Means
     namespaces: list[str]
     verdict: Verdict
@@ -243,7 +243,7 @@ class Update(_Event):
 
 
 class Loss(_Event):
-    """Something was lost between the kernel and the spool, since the last event of this kind for the cause."""
+    """Something was lost between kernel and spool, since the last event of this kind for the cause."""
 
     kind: Literal["loss"]
     cause: str
@@ -353,7 +353,7 @@ class Ack(TypedDict):
     refused: NotRequired[list[str]]
 
 
-class Incompatible(ValueError):
+class Incompatible(ValueError):  # noqa: N818 - says what it is
     """The bytes are of a version of the contract that this side does not read."""
 
     def __init__(self, version: object) -> None:
@@ -361,11 +361,11 @@ class Incompatible(ValueError):
         self.version = version
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - says what it is
     """The bytes are no message of this contract: cut short, too large, or not msgpack at all."""
 
 
-def pack(message: Any) -> bytes:
+def pack(message: Any) -> bytes:  # noqa: ANN401 - any message of this module
     """Bytes of a batch, a heartbeat or any other message of this module.
 
     Raises TypeError for values that the contract does not know, ValueError for text that is not UTF-8.
@@ -393,7 +393,7 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 def encode_token(secret: str, ca_pem: str) -> str:
-    """The enrolment token as a person carries it to a host: the secret, and the CA to trust from first contact.
+    """The enrolment token as a person carries it to a host: the secret, and the CA to trust at once.
 
     One line of URL-safe characters. Inverse of `decode_token`.
     """

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from sensor.enrich import procfs
+from sensor.enrich.processes import Snapshot
 from sensor.entry.means import supervisor_index
 from sensor.probe.layout import Facts, Head, Step
 from sensor.wire import Ancestor, Login
@@ -36,13 +37,14 @@ class Image(NamedTuple):
 class Lineage:
     """Remembers what was learned of processes outside, by pid and start, for when they are gone."""
 
-    def __init__(self, redact: Redact, side: Callable[[int], Side]) -> None:
+    def __init__(self, redact: Redact, side: Callable[[int], Side], snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self._redact = redact
-        self._side = side
+        self.side = side
         self._images: OrderedDict[tuple[int, int], Image] = OrderedDict()
 
     def look(self, pid: int, start: int) -> Image:
-        """Executable and arguments of a process, from memory or from /proc; (None, None) when it is gone."""
+        """Executable and arguments of a process: remembered, from /proc, or as they were at the start."""
         key = (pid, start)
         image = self._images.get(key)
         if image is None:
@@ -54,14 +56,11 @@ class Lineage:
                 self._images.popitem(last=False)
         return image
 
-    def remember(self, pid: int, start: int, image: Image) -> None:
-        """What another source (the snapshot at start) knows of a process."""
-        self._images[pid, start] = image
-
     def _read(self, pid: int, start: int) -> Image:
         now = procfs.stat_start(pid)
         if now is None or not procfs.same_start(now, start):
-            return Image(None, None)
+            seen = self._snapshot.get(pid, start)
+            return Image(seen.exe, seen.argv) if seen else Image(None, None)
         line = procfs.cmdline(pid)
         return Image(procfs.exe(pid), self._redact(line[0])[0] if line else None)
 
@@ -72,7 +71,7 @@ class Lineage:
     def ancestor(self, pid: int, start: int, comm: str, uid: int, mnt: int) -> Ancestor:
         """One process outside, as events carry it."""
         exe, argv = self.look(pid, start)
-        return Ancestor(pid=pid, start=start, comm=comm, exe=exe, argv=argv, uid=uid, side=self._side(mnt))
+        return Ancestor(pid=pid, start=start, comm=comm, exe=exe, argv=argv, uid=uid, side=self.side(mnt))
 
 
 def entering(head: Head, caller: Facts, home_mnt: int, chain: tuple[Step, ...], lineage: Lineage) -> Ancestor:

@@ -11,9 +11,9 @@ from typing import Final
 from sensor.enrich import procfs
 from sensor.enrich.known import Known
 from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
-from sensor.entry.means import means, verdict
+from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.track import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
-from sensor.probe.layout import Exec
+from sensor.probe.layout import Exec, Step
 from sensor.wire import (
     MAX_ARGS,
     MAX_TEXT,
@@ -105,7 +105,7 @@ class Reporter:
             container=container,
             process=process,
             entered_by=who,
-            ancestry=self._lineage.ancestors(event.ancestry),
+            ancestry=self._outside(crossing, event.ancestry),
             login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
             missing={**missing, **lacking, **_unseen("entered_by", who)},
@@ -164,7 +164,8 @@ class Reporter:
         if who is None or crossing.setns is None:
             return None
         container, missing = self._container(self._known(crossing.owner.container))
-        runtime_made = exec_id(who["argv"]) is not None
+        # No cgroup to go by, for it never executed: a runtime's supervisor above it is the next best mark.
+        runtime_made = supervisor_index(crossing.setns.ancestry) is not None
         keys = verdict(
             crossing.owner.container, crossing.owner.container if runtime_made else None, shared=False
         )
@@ -212,6 +213,15 @@ class Reporter:
             code=code,
             signal=signal,
         )
+
+    def _outside(self, crossing: Crossing, chain: tuple[Step, ...]) -> list[Ancestor]:
+        """The ancestry, with the process that crossed on the side that it came from."""
+        ancestors = self._lineage.ancestors(chain)
+        if crossing.setns:
+            for ancestor in ancestors:
+                if ancestor["pid"] == crossing.setns.head.pid:
+                    ancestor["side"] = self._lineage.side(crossing.setns.home.mnt)
+        return ancestors
 
     @staticmethod
     def _container(known: Known | None) -> tuple[Container, dict[str, Missing]]:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real watch on this host, without the way to the controller: its events come to a list."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sensor.enrich.accounts import Accounts
+from sensor.enrich.containers import Containers
+from sensor.enrich.metadata import Metadata
+from sensor.enrich.processes import Snapshot
+from sensor.enrich.redact import Redactor
+from sensor.entry.doors import Doors
+from sensor.entry.lineage import Lineage
+from sensor.entry.report import Reporter
+from sensor.health import Counters
+from sensor.probe import open_probe
+from sensor.watch import Watch
+
+
+class Watching:
+    """Start it, do something to a container, and `until` what was expected has been seen."""
+
+    def __init__(self, loader: str, sockets: list[str]) -> None:
+        self.events: list[Any] = []
+        self.counters = Counters()
+        redactor = Redactor()
+        containers = Containers(count=self.counters.add)
+        self.metadata = Metadata(sockets, count=self.counters.add)
+        doors = Doors(containers, Path("/proc/self/ns/mnt").stat().st_ino)
+        lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
+        numbers = itertools.count(1)
+        reporter = Reporter(
+            lambda: f"host/boot/{next(numbers)}", containers.by_id, lineage, redactor.argv, Accounts().name
+        )
+        self.watch = Watch(containers, self.metadata, reporter, doors, self.events.append, self.counters.add)
+        self.probe = open_probe(loader, self.watch.feed, self._fail)
+        self.watch.sweep(self.probe)
+        self.metadata.start()
+
+    @staticmethod
+    def _fail(why: str) -> None:
+        raise AssertionError(why)
+
+    def close(self) -> None:
+        """Detach and stop."""
+        self.probe.close()
+        self.metadata.close()
+
+    def pump(self, seconds: float) -> None:
+        """Go on for some time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.probe.poll(20)
+            self.watch.settle()
+
+    def until(self, seen: Callable[[], bool], seconds: float = 20) -> None:
+        """Go on until `seen`, or fail."""
+        end = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < end, f"not seen; events: {self.events}"
+            self.pump(0.05)
+
+    def of(self, kind: str, container: str) -> list[Any]:
+        """Events of a kind that belong to a container."""
+        return [
+            event
+            for event in self.events
+            if event["kind"] == kind and event.get("container", {}).get("id") == container
+        ]
+
+    def visit(self, act: Callable[[], object], container: str) -> list[Any]:
+        """All events of the one session that `act` makes in `container`, once it has ended."""
+        self.events.clear()
+        # Beside the watch, as in life: a runtime that is gone before its event is read cannot be looked at.
+        acting = threading.Thread(target=act)
+        acting.start()
+        self.until(lambda: any(event["kind"] == "session_end" for event in self.events))
+        self.pump(0.2)
+        acting.join()
+        (entry,) = self.of("entry", container)
+        return [event for event in self.events if event.get("session") == entry["session"]]
