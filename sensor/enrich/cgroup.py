@@ -62,7 +62,7 @@ _PARENTS: Final[dict[str, Runtime]] = {
     "default": "containerd",
 }
 _POD: Final = re.compile(
-    r"(?:kubepods.*-)?pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice.*)?"
+    r"(?:[a-z-]*kubepods[a-z-]*-)?pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice.*)?"
 )
 _NSPAWN: Final = re.compile(
     r"(?:systemd-nspawn@(?P<unit>[A-Za-z0-9_.\\-]{1,128})\.service|machine-(?P<scope>[A-Za-z0-9_.\\-]{1,128})\.scope)"

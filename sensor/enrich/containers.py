@@ -126,7 +126,8 @@ class Containers:
                 return None
             if self._witnessed(inum, place):
                 return place.known
-            place.gone = place.gone or self._clock()
+            if place.gone is None:
+                place.gone = self._clock()
             if self._clock() - place.gone < GRACE_NS:
                 return place.known
             self._count("containers.stale")

@@ -103,9 +103,12 @@ class Docker:
                 raise UnexpectedError(f"{self.path} sent more than {MAX_BYTES} bytes")
             return response.status, body
 
+    def _connection(self) -> _Connection:
+        return _Connection(self.path, time.monotonic() + self._timeout_s)
+
     @contextlib.contextmanager
     def _request(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        connection = _Connection(self.path, time.monotonic() + self._timeout_s)
+        connection = self._connection()
         try:
             connection.request("GET", path, headers={"Host": "docker", "User-Agent": "nsentry"})
             self.owner = connection.peer_uid()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sensor.enrich.text import clean
-from sensor.wire import MAX_ARGS, NAMESPACES, Login
+from sensor.wire import MAX_ARGS, MAX_TEXT, NAMESPACES, Login
 
 PROC: Final = Path("/proc")
 
@@ -178,7 +178,10 @@ def split_argv(data: bytes) -> tuple[list[str], bool]:
     parts = data[:MAX_ARGV_BYTES].split(b"\0")
     if not parts[-1]:
         parts.pop()
-    return [clean(part) for part in parts[:MAX_ARGS]], cut or len(parts) > MAX_ARGS
+    # One character more than may be kept tells whether there were more.
+    read = [clean(part, MAX_TEXT + 1) for part in parts[:MAX_ARGS]]
+    cut = cut or len(parts) > MAX_ARGS or any(len(text) > MAX_TEXT for text in read)
+    return [text[:MAX_TEXT] for text in read], cut
 
 
 def exe(pid: int, proc: Path = PROC) -> str | None:
