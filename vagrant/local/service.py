@@ -36,6 +36,13 @@ class Service:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its pid: setpriv and the program are one process."""
+        if self._process is None:
+            raise LabError(f"{self.name} was not started")
+        return self._process.pid
+
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches us alone, and we stop things in their order."""
         with self._log.open("ab") as log:

@@ -41,23 +41,32 @@ class Stack:
 
         What `undo` holds afterwards stops the sensor first, so that its last events are still taken in.
         """
+        return self.start_controller(undo), self.start_sensor(undo)
+
+    def start_controller(self, undo: ExitStack) -> Service:
+        """Make the controller's state where there is none, and return once requests are answered."""
         host.require_port(self.port)
         self.root.mkdir(parents=True, exist_ok=True)
-        self._configure()
-        self.controller("init", "--listen", f"127.0.0.1:{self.port}")
+        listen = ["--listen", f"127.0.0.1:{self.port}", "--url", self.url]
+        self.controller("init", *listen)
         ready = self.root / "controller.ready"
         ready.unlink(missing_ok=True)
-        serve = ["serve", "--listen", f"127.0.0.1:{self.port}", "--ready-file", str(ready)]
-        controller = self._service("controller", BIN / "nsentry-controller", serve)
-        undo.callback(controller.stop)
-        controller.start()
-        controller.wait_until(ready.exists, READY_S)
+        serve = ["serve", *listen, "--ready-file", str(ready)]
+        service = self._service("controller", BIN / "nsentry-controller", serve)
+        undo.callback(service.stop)
+        service.start()
+        service.wait_until(ready.exists, READY_S)
+        return service
+
+    def start_sensor(self, undo: ExitStack, loader: str = "auto") -> Service:
+        """Enrol the sensor unless it is, and return once its programs are in the kernel."""
+        self._configure()
         self._enroll()
-        sensor = self._service("sensor", BIN / "nsentry-sensor", ["run"])
-        undo.callback(sensor.stop)
-        sensor.start()
-        sensor.wait_until(lambda: self.sensor_status() is not None, READY_S)
-        return controller, sensor
+        service = self._service("sensor", BIN / "nsentry-sensor", ["run", "--loader", loader])
+        undo.callback(service.stop)
+        service.start()
+        service.wait_until(lambda: self.sensor_status() is not None, READY_S)
+        return service
 
     def controller(self, *arguments: str) -> str:
         """Run a command of nsentry-controller; its output. LabError when it fails."""
