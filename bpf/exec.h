@@ -45,31 +45,33 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	send(event, OFFSET_IN_EVENT(struct event_exec, argv) + size);
 }
 
-/* A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns. */
-static __always_inline void exec_elsewhere(struct task_struct *task, struct linux_binprm *bprm, u32 tid,
-					   u32 mnt)
+/*
+ * A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns.
+ * Returns whether this exec is to be told.
+ */
+static __always_inline int judge_elsewhere(struct task_struct *task, u32 tid, u32 mnt, struct mark *mark,
+					   u32 *flags)
 {
-	struct mark mark = {};
 	u32 pid = 0;
 	u32 *init = mounts_lookup(&mnt);
 
 	READ(pid, task->tgid);
 	if (init) {
-		if (*init != pid)
-			send_exec(task, bprm, &mark, FLAG_UNWITNESSED);
-		return;
+		*flags = FLAG_UNWITNESSED;
+		return *init != pid;
 	}
 	if (mounts_update(&mnt, &pid))
 		count(COUNT_LOST_MARK);
-	read_namespaces(task, &mark.joined);
-	mark.home = mark.joined;
-	mark.flags = FLAG_INIT;
-	set_mark(tid, &mark);
+	read_namespaces(task, &mark->joined);
+	mark->home = mark->joined;
+	mark->flags = FLAG_INIT;
+	set_mark(tid, mark);
 	count(COUNT_NEW_MOUNT);
-	send_exec(task, bprm, &mark, FLAG_INIT | FLAG_NEW_MOUNT);
+	*flags = FLAG_INIT | FLAG_NEW_MOUNT;
+	return 1;
 }
 
-static __always_inline void exec_unmarked(struct task_struct *task, struct linux_binprm *bprm, u32 tid)
+static __always_inline int judge_unmarked(struct task_struct *task, u32 tid, struct mark *mark, u32 *flags)
 {
 	struct task_struct *parent = 0;
 	struct nsproxy *mine = 0, *theirs = 0;
@@ -79,11 +81,31 @@ static __always_inline void exec_unmarked(struct task_struct *task, struct linux
 	READ(parent, task->real_parent);
 	READ(theirs, parent->nsproxy);
 	if (mine == theirs) /* shared by all that never changed a namespace: the usual case, and cheap */
-		return;
+		return 0;
 	mnt = mount_namespace_of(task);
 	if (!theirs || mnt == mount_namespace_of(parent))
-		return;
-	exec_elsewhere(task, bprm, tid, mnt);
+		return 0;
+	return judge_elsewhere(task, tid, mnt, mark, flags);
+}
+
+/* A thread that executes takes over its leader's id: the mark stands under the old one. */
+static __always_inline int judge_marked(u32 old_tid, u32 tid, struct mark *mark, u32 *flags)
+{
+	if (mark->flags & FLAG_INIT)
+		return 0;
+	if (old_tid != tid)
+		marks_delete(&old_tid);
+	if (is_released(mark)) {
+		marks_delete(&tid);
+		return 0;
+	}
+	*flags = mark->flags;
+	if (!mounts_lookup(&mark->joined.mnt))
+		*flags |= FLAG_NEW_MOUNT;
+	mark->flags |= FLAG_EXECUTED;
+	set_mark(tid, mark);
+	count(COUNT_MARKED_EXEC);
+	return 1;
 }
 
 ON_RAW_TRACEPOINT(sched_process_exec)
@@ -91,32 +113,21 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	struct mark *found;
-	struct mark mark;
-	/* A thread that executes takes over its leader's id: the mark stands under the old one. */
+	struct mark mark = {};
 	u32 old_tid = ctx->args[1];
 	u32 tid = bpf_get_current_pid_tgid();
-	u32 flags;
+	u32 flags = 0;
+	int tell;
 
 	found = marks_lookup(&old_tid);
-	if (!found) {
-		exec_unmarked(task, bprm, tid);
-		return 0;
+	if (found) {
+		mark = *found;
+		tell = judge_marked(old_tid, tid, &mark, &flags);
+	} else {
+		tell = judge_unmarked(task, tid, &mark, &flags);
 	}
-	if (found->flags & FLAG_INIT)
-		return 0;
-	mark = *found;
-	if (old_tid != tid)
-		marks_delete(&old_tid);
-	if (is_released(&mark)) {
-		marks_delete(&tid);
-		return 0;
-	}
-	flags = mark.flags;
-	if (!mounts_lookup(&mark.joined.mnt))
-		flags |= FLAG_NEW_MOUNT;
-	mark.flags |= FLAG_EXECUTED;
-	set_mark(tid, &mark);
-	count(COUNT_MARKED_EXEC);
-	send_exec(task, bprm, &mark, flags);
+	/* Called from one place: the verifier walks all of it anew for each. */
+	if (tell)
+		send_exec(task, bprm, &mark, flags);
 	return 0;
 }

@@ -195,7 +195,6 @@ static __always_inline void read_ancestry(struct task_struct *task, struct ances
 	READ(leader, task->group_leader);
 	out->count = 0;
 	out->more = 1;
-#pragma unroll
 	for (int i = 0; i < ANCESTORS; i++) {
 		struct task_struct *parent = 0;
 
