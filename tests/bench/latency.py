@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import median, quantiles
 
-from tests.runtimes.dockerd import Dockerd
+from vagrant.local.dockerd import Dockerd
 from vagrant.local.stack import BIN, Stack
 
 VISITS = 20

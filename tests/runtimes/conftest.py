@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from tests.runtimes.dockerd import Dockerd, unavailable
+from vagrant.local.dockerd import Dockerd, unavailable
 
 IMAGE = "busybox:test"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sensor.probe import BPF_SOURCES
-from tests.runtimes.dockerd import Dockerd
+from vagrant.local.dockerd import Dockerd
 from tests.runtimes.watching import Watching
 
 pytestmark = pytest.mark.runtimes

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sensor import wire
-from tests.runtimes.dockerd import Dockerd, DockerFailedError
+from vagrant.local.dockerd import Dockerd, DockerFailedError
 from vagrant.local import host
 from vagrant.local.service import LabError
 from vagrant.local.stack import Stack

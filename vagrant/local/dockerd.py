@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Docker daemon of one's own: its socket, data, containerd and network apart from any other on the machine.
 
-Standard library only, for `make demo` runs it too:
+`make demo` and the tests of real containers run it:
 
     with Dockerd() as docker:
         docker.image("busybox:demo")
@@ -12,8 +12,8 @@ What is special here
     network   A second dockerd with `--bridge=none` deletes docker0 under the first one, and two with a bridge
               share its name: so it gets a network namespace of its own.
     folder    containerd's sockets lie in it, and a unix socket's path has at most 107 bytes: keep it short.
-    end       Shims and containers outlive dockerd, and mounts outlive both: `stop` removes containers first, then
-              ends by pid what still carries the folder in its arguments, then unmounts what lies below it.
+    end       Shims and containers outlive dockerd, and mounts outlive both: `stop` removes containers first,
+              then ends by pid what still carries the folder in its arguments, then unmounts what lies below it.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Dockerd:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Remove the containers, stop the daemon, and leave no process and no mount behind. Safe to repeat."""
+        """Remove the containers, stop the daemon, leave no process and no mount behind. Safe to repeat."""
         if self._process is not None and self._process.poll() is None:
             ids = self._client("ps", "-aq", timeout=10).stdout.split()
             if ids:
@@ -145,7 +145,7 @@ class Dockerd:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def docker(self, *arguments: str, stdin: bytes | None = None, timeout: float = 60) -> str:
-        """Run the client against this daemon; its output without the last newline. Raises DockerFailedError."""
+        """Run the client; its output without the last newline. Raises DockerFailedError."""
         done = self._client(*arguments, stdin=stdin, timeout=timeout)
         if done.returncode != 0:
             raise DockerFailedError(
@@ -154,7 +154,7 @@ class Dockerd:
         return done.stdout.removesuffix("\n")
 
     def command(self, *arguments: str) -> list[str]:
-        """The client's command line against this daemon, for a caller that wants a terminal or the background."""
+        """The client's command line, for a caller that wants a terminal or the background."""
         return [CLIENT, "-H", f"unix://{self.socket}", *arguments]
 
     def image(self, tag: str, changes: Sequence[str] = ()) -> str:
@@ -203,7 +203,7 @@ class Dockerd:
         return subprocess.CompletedProcess(done.args, done.returncode, *text)
 
     def _end_leftovers(self) -> None:
-        """End what a killed daemon leaves: its containerd, shims with this folder in their arguments, their children."""
+        """End what a killed daemon leaves: containerd, shims that name this folder, their children."""
         deadline = time.monotonic() + STOP_S
         while (left := list(self._leftovers())) and time.monotonic() < deadline:
             for pid in left:
