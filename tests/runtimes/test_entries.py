@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from sensor.probe import BPF_SOURCES
-from vagrant.local.dockerd import Dockerd
 from tests.runtimes.watching import Watching
+from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sensor import wire
-from vagrant.local.dockerd import Dockerd, DockerFailedError
 from vagrant.local import host
+from vagrant.local.dockerd import Dockerd, DockerFailedError
 from vagrant.local.service import LabError
 from vagrant.local.stack import Stack
 from vagrant.local.terminal import type_into

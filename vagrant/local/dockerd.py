@@ -13,7 +13,7 @@ What is special here
               share its name: so it gets a network namespace of its own.
     folder    containerd's sockets lie in it, and a unix socket's path has at most 107 bytes: keep it short.
     end       Shims and containers outlive dockerd, and mounts outlive both: `stop` removes containers first,
-              then ends by pid what still carries the folder in its arguments, then unmounts what lies below it.
+              then ends by pid what still names the folder in its arguments, then unmounts what lies there.
 """
 
 from __future__ import annotations
