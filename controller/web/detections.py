@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,11 +13,14 @@ from starlette.exceptions import HTTPException
 from controller.detect import catalogue
 from controller.store import alerts
 from controller.web import markdown, render
+from controller.web.filters import OPEN
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from starlette.requests import Request
     from starlette.responses import Response
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def detection_json(request: Request) -> Response:
 
 def _with_counts(request: Request) -> list[tuple[Described, int]]:
     with request.app.state.store.read() as connection:
-        facets = alerts.facets(connection, alerts.AlertFilter({"state": ("open",)}), top=1000)
+        facets = alerts.facets(connection, OPEN, top=1000)
     counts = {each["value"]: each["count"] for each in facets["detection"]}
     return [(each, counts.get(each.id, 0)) for each in described().values()]
 
@@ -95,5 +99,13 @@ def _describe(detection: catalogue.Detection) -> Described:
         severity=detection.severity.label,
         techniques=detection.techniques,
         description=detection.description,
-        ads=markdown.render(detection.ads()),
+        ads=_document(detection),
     )
+
+
+def _document(detection: catalogue.Detection) -> Markup | None:
+    try:
+        return markdown.render(detection.ads())
+    except OSError as error:
+        log.warning("the document of detection %s cannot be read: %s", detection.id, error)
+        return None

@@ -32,6 +32,8 @@ RANGES: Final = {
 }
 DEFAULT_STATE: Final = ("open",)
 PAGE: Final = 100
+OPEN: Final = AlertFilter({"state": DEFAULT_STATE})
+"""All open alerts: what is counted at the top of each page."""
 _MAX_VALUES: Final = 50
 _MAX_TEXT: Final = 200
 _UNITS: Final = {"h": 3600, "d": 86_400}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 
 from controller.store import hosts
+from controller.store.views import rfc3339
 from controller.web import render
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ def hosts_json(request: Request) -> Response:
 def host_page(request: Request) -> Response:
     """One host with all that its sensor tells of itself."""
     host = _load(request)
-    context = {"host": host, "condition": condition(host, time.time_ns()), "beat": host["heartbeat"]}
+    beat = host["heartbeat"]
+    context = {
+        "host": host,
+        "condition": condition(host, time.time_ns()),
+        "beat": beat,
+        "started": rfc3339(beat["started"]) if beat else None,
+    }
     return render.page(request, "host.html", context)
 
 

@@ -2,6 +2,7 @@
 """The stream of what changes: server-sent events for the open pages.
 
     event: alert      an alert was raised, escalated, changed by a person; its id is the id of the change
+    event: count      how many alerts are open now
     event: visit      the session that the page shows went on (`?session=ID`)
     event: signed-out the session of who looks has ended; nothing follows
 
@@ -23,6 +24,7 @@ from starlette.exceptions import HTTPException
 
 from controller.store import alerts, logins
 from controller.store.schema import events
+from controller.web.filters import OPEN
 from controller.web.gate import COOKIE
 
 if TYPE_CHECKING:
@@ -60,10 +62,13 @@ class Follower:
             return [*self._alerts(connection), *self._visit(connection)]
 
     def _alerts(self, connection: Connection) -> Iterator[ServerSentEvent]:
-        for change in alerts.changes(connection, self.seen):
+        before = self.seen
+        for change in alerts.changes(connection, before):
             self.seen = change["change"]["id"]
             what = {"alert": change["alert"]["id"], "action": change["change"]["action"]}
             yield ServerSentEvent(json.dumps(what), event="alert", id=str(self.seen))
+        if self.seen != before:
+            yield ServerSentEvent(str(alerts.count(connection, OPEN)), event="count")
 
     def _visit(self, connection: Connection) -> Iterator[ServerSentEvent]:
         if self.session is None:

@@ -21,6 +21,7 @@ from controller.detect.rule import capability_names, mask
 from controller.store import alerts
 from controller.store.views import OPEN_STATES
 from controller.web import text, timeline
+from controller.web.filters import OPEN
 from controller.web.static import address
 from sensor import wire
 
@@ -47,7 +48,7 @@ def page(
     frame = {"user": user, "path": request.url.path, "csrf": getattr(request.state, "csrf", "")}
     if user is not None:
         with request.app.state.store.read() as connection:
-            frame["open_alerts"] = alerts.count(connection, alerts.AlertFilter({"state": ("open",)}))
+            frame["open_alerts"] = alerts.count(connection, OPEN)
     return HTMLResponse(_environment.get_template(template).render({**frame, **(context or {})}), status)
 
 
@@ -111,6 +112,7 @@ _environment.filters.update(
     plain=lambda value: wire.printable(str(value)),
     lines=text.show_lines,
     pretty=text.show_json,
+    compact=lambda value: json.dumps(value, ensure_ascii=False),
     command=text.command_line,
     when=_when,
     ago=_ago,
