@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a folder must hold to be a detection. All problems are found in one run, each with file and line.
 
-`detections test` runs this and then each rule against its tests; the test run refuses a folder with a problem.
+`detections test` runs this, then each rule against its tests; the test run refuses a folder with a problem.
 """
 
 from __future__ import annotations
