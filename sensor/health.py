@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the sensor is: counters, present values and what does not work, as one heartbeat.
 
-The heartbeat goes to the controller at an interval, and to whoever asks on the status socket. Counting is on the
-hot path; everything else is read when somebody asks.
+The heartbeat goes to the controller at an interval, and to whoever asks on the status socket. Counting is on
+the hot path; everything else is read when somebody asks.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Health:
 
 
 class Heartbeats:
-    """A thread that sends the heartbeat at once, then every `interval_s`. A failure is counted, never repeated.
+    """A thread that sends the heartbeat at once, then every `interval_s`. A failure is counted, not repeated.
 
     `send` raises OSError or Fault when it did not arrive.
     """

@@ -34,7 +34,7 @@ class Identity:
 
     @classmethod
     def load(cls, state_dir: Path, proc: Path = Path("/proc")) -> Self:
-        """The identity in `state_dir`. Raises Fault: not enrolled, not ours to read, damaged, open to others."""
+        """The identity in `state_dir`. Raises Fault: not enrolled, not readable, damaged, open to others."""
         path = state_dir / FILE_NAME
         try:
             mode = path.stat().st_mode
@@ -88,7 +88,7 @@ def boot_id(proc: Path = Path("/proc")) -> str:
 
 
 def machine_hash(root: Path = Path("/")) -> str | None:
-    """Tells this machine from others without giving away its machine-id(5), which that page asks to keep secret.
+    """Tells this machine from others without giving away its machine-id(5), which is to be kept secret.
 
     None where the machine has no id.
     """

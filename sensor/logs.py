@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log, on stderr: lines for people, or one JSON object a line. Stdout belongs to the answers of commands."""
+"""The log, on stderr: lines for people, or one JSON object a line. Stdout is for what commands answer."""
 
 from __future__ import annotations
 

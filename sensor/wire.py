@@ -19,6 +19,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import msgpack
@@ -371,6 +372,16 @@ def pack(message: Any) -> bytes:  # noqa: ANN401 - any message of this module
     Raises TypeError for values that the contract does not know, ValueError for text that is not UTF-8.
     """
     return bytes(msgpack.packb(message, use_bin_type=True))
+
+
+def pack_batch(host: Host, sensor: str, sent: int, events: Sequence[bytes]) -> bytes:
+    """Bytes of a Batch whose events are packed already, each by `pack`: nothing is unpacked to be sent."""
+    packer = msgpack.Packer(use_bin_type=True)
+    parts = [packer.pack_map_header(5)]
+    for name, value in (("v", VERSION), ("host", host), ("sensor", sensor), ("sent", sent)):
+        parts += packer.pack(name), packer.pack(value)
+    parts += packer.pack("events"), packer.pack_array_header(len(events)), *events
+    return b"".join(parts)
 
 
 def unpack(data: bytes) -> dict[str, Any]:
