@@ -9,7 +9,7 @@ itself in no way stays, and an operator's own patterns are for those.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from sensor.enrich import secret_shapes
@@ -24,6 +24,7 @@ _VALUE: Final = re.compile(r"\"[^\"]*+\"|'[^']*+'|[\"']?[^\s\"'&;|<>]++")
 _OPTION: Final = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{2,})(?P<value>=.*)?", re.DOTALL)
 _LOOKS_LIKE_OPTION: Final = re.compile(r"-[A-Za-z]|--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
 _WORD: Final = re.compile(r"(?:[^\s\"';|&()<>]|\"[^\"]*+\"|'[^']*+')+|[\"']")
+_BARE_WORD: Final = re.compile(r"[^\s\"';|&()<>]++")
 _KEEPING: Final = (
     secret_shapes.HEADER,
     secret_shapes.BEARER,
@@ -85,7 +86,14 @@ class Redactor:
             text = self._shapes(text)
         if depth >= MAX_DEPTH or not any(blank in text for blank in " \t\n"):
             return text
-        spans = list(_spans(text))
+        text = self._reread(text, _quoted_words(text), depth)
+        if depth == 0:
+            # Quotes inside quotes can be written in more ways than are read: once more as if there were none.
+            text = self._reread(text, [match.span() for match in _BARE_WORD.finditer(text)], MAX_DEPTH)
+        return text
+
+    def _reread(self, text: str, spans: list[tuple[int, int]], depth: int) -> str:
+        """`text` with the words at `spans` redacted as one command line."""
         words = [text[begin:end] for begin, end in spans]
         pieces: list[str] = []
         at = 0
@@ -163,10 +171,12 @@ def _groups_masked(match: re.Match[str]) -> str:
     return text
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
+def _quoted_words(text: str) -> list[tuple[int, int]]:
     """Where the words of a shell's line stand, without the quotes around a whole word."""
+    spans: list[tuple[int, int]] = []
     for match in _WORD.finditer(text):
         begin, end = match.span()
         if end - begin >= 2 and text[begin] in "\"'" and text[end - 1] == text[begin]:
             begin, end = begin + 1, end - 1
-        yield begin, end
+        spans.append((begin, end))
+    return spans

@@ -18,6 +18,7 @@ What is special here
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -205,12 +206,13 @@ class Dockerd:
     def _end_leftovers(self) -> None:
         """End what a killed daemon leaves: containerd, shims that name this folder, their children."""
         deadline = time.monotonic() + STOP_S
-        while (left := list(self._leftovers())) and time.monotonic() < deadline:
-            for pid in left:
-                try:
+        ended: set[int] = set()
+        # What was killed must be gone before its mounts can go; by then it is nobody's child that is known.
+        while (left := {*self._leftovers(), *filter(_runs, ended)}) and time.monotonic() < deadline:
+            for pid in left - ended:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            ended |= left
             time.sleep(0.05)
 
     def _leftovers(self) -> Iterator[int]:
@@ -248,6 +250,15 @@ class Dockerd:
 
     def _log_end(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no zombie, which waits only for its parent."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat[stat.rindex(b")") + 2 :].split()[0] != b"Z"
 
 
 def root_file_system() -> bytes:

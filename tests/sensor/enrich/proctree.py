@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A /proc of the test's own making, for states that no test can bring about for real (reused inodes, dead pids).
+"""A /proc of the test's own making, for states that no test can bring about for real (reused inodes).
 
 A namespace is a file and its number that file's inode; processes that share it have hard links to it, so that
 numbers behave as they do in nsfs.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The map of containers never says a wrong id: not after a restart, not for a reused number, not when lied to."""
+"""The map of containers never says a wrong id: not after a restart, nor for a reused number, nor by a lie."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_a_namespace_made_inside_a_container_is_the_containers_until_its_maker_e
     assert known.at_mount(tree.inode("m")) is found
 
 
-def test_a_process_that_is_only_new_to_the_kernels_programs_does_not_take_a_namespace_over(tree, known):
-    """After the sensor's start any first exec looks like a start: by the container's child, or by a visitor."""
+def test_a_process_only_new_to_the_kernels_programs_takes_no_namespace_over(tree, known):
+    """After the sensor's start any first exec looks like a start: a container's child's, or a visitor's."""
     found = start(known, tree, 60, A, "m")
     child = tree.add(61, start=150, mnt="m", cgroup=f"/docker/{A}", nspid=(9,))
     assert known.started(61, child, tree.inode("m"), A, "docker", {}) is None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -120,10 +121,8 @@ def test_no_bytes_at_all_do_anything_but_the_two_errors(data):
         connection.sock = docker._DeadlineSocket(fileno=os.dup(ours.fileno()))
         connection.sock.deadline = time.monotonic() + 5
         client._connection = lambda: connection
-        try:
+        with contextlib.suppress(AwayError, UnexpectedError):
             client.inspect(A)
-        except (AwayError, UnexpectedError):
-            pass
 
 
 def test_a_path_longer_than_a_socket_address_is_reached(serve, tmp_path):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -32,7 +33,7 @@ def sleeper(tmp_path):
 def test_namespaces_are_those_of_nsfs():
     found = procfs.namespaces(os.getpid())
     assert set(wire.NAMESPACES) <= set(found)
-    assert os.readlink("/proc/self/ns/mnt") == f"mnt:[{found['mnt']}]"
+    assert str(Path("/proc/self/ns/mnt").readlink()) == f"mnt:[{found['mnt']}]"
     assert procfs.namespaces(os.getpid(), tid=os.getpid()) == found
     assert procfs.namespace(os.getpid(), "mnt") == found["mnt"]
 
