@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place that speaks HTTPS to the controller, and puts into words what goes wrong there.
+
+Only the CA that was pinned at enrolment is trusted. Proxies and CA bundles of the environment are not used:
+requests lets REQUESTS_CA_BUNDLE win over a session's own CA unless `trust_env` is off (psf/requests#3829).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgpack
+import requests
+import urllib3
+
+from sensor import __version__
+from sensor.fault import ExitCode, Fault
+from sensor.wire import printable
+
+_CONNECT_TIMEOUT_S: Final = 5.0
+_MAX_ANSWER_BYTES: Final = 64 * 1024
+_MAX_SENTENCE: Final = 500
+# Verification results of OpenSSL (X509_V_ERR_*, x509_vfy.h).
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_UNKNOWN_ISSUER: Final = frozenset({2, 7, 18, 19, 20, 21})
+_WRONG_NAME: Final = frozenset({62, 64})
+
+
+_KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
+    (
+        (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
+        "the proxy does not let requests through to {place}",
+        "check controller.proxy",
+    ),
+    (
+        (ssl.SSLError,),
+        "{place} answers, but does not speak TLS as a controller does",
+        "check host and port of the controller's address {url}",
+    ),
+    (
+        (socket.gaierror,),
+        "the name {host} is not known",
+        "check the controller's address {url}, or the resolver: getent hosts {host}",
+    ),
+    (
+        (ConnectionRefusedError,),
+        "nothing listens at {place}",
+        "start the controller there (nsentry-controller serve), or correct its address {url}",
+    ),
+    (
+        (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError),
+        "{place} does not answer in time",
+        "check the network and the firewalls on the way to {url}",
+    ),
+)
+"""Kinds of failure, in words."""
+
+
+class UnreachableError(Fault):
+    """No answer that can be trusted: the request may or may not have arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the controller answered, bounded."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+    date: str | None
+    """Its clock, as HTTP writes it."""
+
+    def sentence(self) -> str:
+        """Why it refused, in its own words; the bare status where it has none. Fit for a terminal."""
+        found = _decoded(self.body).get("error")
+        text = found if isinstance(found, str) else f"HTTP status {self.status}"
+        return printable(text[:_MAX_SENTENCE])
+
+    def index(self) -> int | None:
+        """Which event of a batch was the first bad one, if it says so."""
+        found = _decoded(self.body).get("index")
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+class Uplink:
+    """Requests to one controller over a kept connection. For one thread."""
+
+    def __init__(
+        self,
+        url: str,
+        ca: Path,
+        credential: str | None = None,
+        *,
+        timeout_s: float = 20.0,
+        proxy: str | None = None,
+    ) -> None:
+        self.url = url
+        self._ca = ca
+        self._timeout = (min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(ca)
+        if proxy is not None:
+            self._session.proxies = {"https": proxy}
+        self._session.headers["User-Agent"] = f"nsentry-sensor/{__version__}"
+        if credential is not None:
+            self._session.headers["Authorization"] = f"Bearer {credential}"
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """Send a packed message. Raises UnreachableError, or Fault when the CA cannot be used."""
+        _check_ca(self._ca)
+        try:
+            with self._session.post(
+                self.url + path,
+                data=body,
+                headers={"Content-Type": "application/vnd.msgpack"},
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = next(response.iter_content(_MAX_ANSWER_BYTES), b"")
+                headers = response.headers
+                return Answer(response.status_code, content, headers.get("Retry-After"), headers.get("Date"))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise explain(error, self.url, self._ca) from error
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._session.close()
+
+
+def explain(error: BaseException, url: str, ca: Path) -> UnreachableError:
+    """What kept the controller from answering, by the outermost cause that says it."""
+    parts = urlsplit(url)
+    names = {"host": parts.hostname, "place": f"{parts.hostname}:{parts.port or 443}", "url": url}
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _certificate(cause, url, ca)
+        for kinds, sentence, fix in _KNOWN:
+            if isinstance(cause, kinds):
+                return _unreachable(sentence.format(**names), fix.format(**names))
+    inner = printable(str(causes[-1]))[:_MAX_SENTENCE]
+    return _unreachable(f"the connection to {names['place']} broke: {inner}", "")
+
+
+def _certificate(error: ssl.SSLCertVerificationError, url: str, ca: Path) -> UnreachableError:
+    host = urlsplit(url).hostname
+    code = error.verify_code
+    if code in {_EXPIRED, _NOT_YET_VALID}:
+        word = "has expired" if code == _EXPIRED else "is not valid yet"
+        return _unreachable(
+            f"the certificate of {url} {word} by this host's clock",
+            "check the clock of this host (timedatectl), then renew the controller's certificate there",
+        )
+    if code in _WRONG_NAME:
+        return UnreachableError(
+            f"the certificate of {url} is not made for {host}",
+            exit_code=ExitCode.CONFIG,
+            fix="use a name or address that the controller's certificate holds",
+        )
+    if code in _UNKNOWN_ISSUER:
+        return UnreachableError(
+            f"the certificate of {url} is not signed by the CA that this sensor trusts ({ca})",
+            exit_code=ExitCode.CONFIG,
+            fix="if that is the right controller, enrol again with a token made there; "
+            "if not, somebody may be in between",
+        )
+    return UnreachableError(
+        f"the certificate of {url} cannot be verified: {error.verify_message}", exit_code=ExitCode.CONFIG
+    )
+
+
+def _unreachable(sentence: str, fix: str) -> UnreachableError:
+    return UnreachableError(sentence, exit_code=ExitCode.UNREACHABLE, fix=fix)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it, as requests and urllib3 nest them: cause, reason, arguments."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+
+
+def _check_ca(ca: Path) -> None:
+    """Said plainly here: a missing CA is an OSError for requests, one that is no certificate an SSLError."""
+    try:
+        # Not create_default_context: loading a file is all that is tried.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+    except (OSError, ValueError) as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be used as one"
+        raise Fault(
+            f"the CA certificate {ca} {reason}",
+            exit_code=ExitCode.CONFIG,
+            fix="enrol again, or correct controller.ca",
+        ) from error
+
+
+def _decoded(body: bytes) -> dict[str, object]:
+    """Body of an answer: msgpack or JSON, a map, else empty."""
+    try:
+        value = json.loads(body) if body[:1] == b"{" else msgpack.unpackb(body)
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
