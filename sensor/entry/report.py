@@ -50,7 +50,7 @@ class Reporter:
     def __init__(
         self,
         next_id: Callable[[], str],
-        known: Callable[[str | None], Known | None],
+        known: Callable[[str], Known | None],
         lineage: Lineage,
         redact: Redact,
         user_name: Callable[[int], str | None],
@@ -83,8 +83,7 @@ class Reporter:
         """The entry of a session, whose id becomes the session's."""
         crossing, event = outcome.crossing, outcome.event
         owner = crossing.owner
-        known = self._known(owner.container or outcome.cgroup_container)
-        container, missing = self._container(known)
+        container, missing = self._container(owner.container or outcome.cgroup_container)
         keys = verdict(owner.container, outcome.cgroup_container, shared=owner.shared)
         chain = crossing.setns.ancestry if crossing.setns else event.ancestry
         who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
@@ -163,7 +162,7 @@ class Reporter:
         who = self._entering.get(crossing.cookie)
         if who is None or crossing.setns is None:
             return None
-        container, missing = self._container(self._known(crossing.owner.container))
+        container, missing = self._container(crossing.owner.container)
         # No cgroup to go by, for it never executed: a runtime's supervisor above it is the next best mark.
         runtime_made = supervisor_index(crossing.setns.ancestry) is not None
         keys = verdict(
@@ -189,7 +188,7 @@ class Reporter:
 
     def started(self, outcome: Started, known: Known) -> Start:
         """The start of a container."""
-        container, missing = self._container(known)
+        container, missing = known.description
         process, lacking = self._process(outcome.event)
         return Start(
             id=self.next_id(),
@@ -223,8 +222,8 @@ class Reporter:
                     ancestor["side"] = self._lineage.side(crossing.setns.home.mnt)
         return ancestors
 
-    @staticmethod
-    def _container(known: Known | None) -> tuple[Container, dict[str, Missing]]:
+    def _container(self, container: str | None) -> tuple[Container, dict[str, Missing]]:
+        known = None if container is None else self._known(container)
         if known is None:
             return UNKNOWN_CONTAINER, {"container.id": "unknown"}
         return known.description

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor's run loop: programs, watch, spool and shipper put together, from start to a clean stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from sensor import __version__
+from sensor.config import Config
+from sensor.enrich.accounts import Accounts
+from sensor.enrich.containers import Containers
+from sensor.enrich.metadata import Metadata
+from sensor.enrich.processes import Snapshot
+from sensor.enrich.redact import Redactor
+from sensor.entry.doors import Doors
+from sensor.entry.lineage import Lineage
+from sensor.entry.report import Reporter
+from sensor.fault import ExitCode, Fault
+from sensor.health import Health
+from sensor.identity import Identity, describe_host
+from sensor.outbox import Outbox
+from sensor.probe import Probe, ProbeError, open_probe
+from sensor.watch import Watch
+from sensor.wire import AgentNote, Event, Loss
+
+_log: Final = logging.getLogger(__name__)
+_POLL_MS: Final = 100
+_COUNTERS_S: Final = 1.0
+
+
+class Agent:
+    """Everything between the kernel and the outbox."""
+
+    def __init__(
+        self, config: Config, health: Health, next_id: Callable[[], str], emit: Callable[[Event], None]
+    ) -> None:
+        self._health = health
+        self._next_id = next_id
+        self._emit = emit
+        redactor = Redactor(config.redact.patterns)
+        accounts = Accounts()
+        count = health.counters.add
+        containers = Containers(count=count)
+        self.metadata = Metadata([str(path) for path in config.docker.sockets], count=count)
+        # pid 1's namespaces may be unreadable even to root; the sensor's own are the host's.
+        doors = Doors(containers, Path("/proc/self/ns/mnt").stat().st_ino)
+        lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
+        reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
+        self.watch = Watch(containers, self.metadata, reporter, doors, emit, count)
+        self._reported: dict[str, int] = {}
+        self._next_count = 0.0
+        health.degraded.register(self.metadata.failing)
+        health.gauges.register("sessions.open", lambda: float(self.watch.open_sessions))
+        health.gauges.register("containers.known", lambda: float(len(containers)))
+
+    def open(self, loader: str) -> Probe:
+        """Load the programs and learn what runs already. Raises Fault."""
+        try:
+            probe = open_probe(loader, self.watch.feed, self._undecodable)
+        except ProbeError as error:
+            raise Fault(
+                str(error), exit_code=ExitCode.FAILURE, fix="nsentry-sensor doctor names what is missing"
+            ) from error
+        self._health.watching(probe.loader, probe.reason, probe.hooks)
+        found = self.watch.sweep(probe)
+        _log.info("watching with %s (%s); %d containers run already", probe.loader, probe.reason, found)
+        return probe
+
+    def _undecodable(self, why: str) -> None:
+        self._health.counters.add("probe.undecodable")
+        self._health.degraded.say(
+            "probe", f"the kernel's events cannot be read: {why}; make -C bpf clean all"
+        )
+
+    def turn(self, probe: Probe) -> None:
+        """One round: events of the kernel, answers of the metadata worker, now and then the counters."""
+        probe.poll(_POLL_MS)
+        self.watch.settle()
+        if time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + _COUNTERS_S
+            self.count(probe)
+
+    def count(self, probe: Probe) -> None:
+        """Take over the kernel's counters, and tell of each new loss as an event too."""
+        for name, total in probe.counters().items():
+            self._health.counters.set_total(name, total)
+            lost = total - self._reported.get(name, 0)
+            if ".lost." in name and lost > 0:
+                self._reported[name] = total
+                self._emit(
+                    Loss(
+                        id=self._next_id(),
+                        time=time.time_ns(),
+                        mono=_boot_ns(),
+                        kind="loss",
+                        cause=name,
+                        count=lost,
+                    )
+                )
+
+    def note(self, action: str, probe: Probe, reason: str | None = None) -> None:
+        """Tell the controller of the sensor's own life."""
+        self._emit(
+            AgentNote(
+                id=self._next_id(),
+                time=time.time_ns(),
+                mono=_boot_ns(),
+                kind="agent",
+                action="started" if action == "started" else "stopped",
+                version=__version__,
+                loader=probe.loader,
+                hooks=probe.hooks,
+                reason=reason,
+            )
+        )
+
+
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def run(config: Config, identity: Identity, loader: str) -> int:
+    """Watch until SIGINT or SIGTERM. Returns the exit code; raises Fault when it cannot begin or go on."""
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    with ExitStack() as stack:
+        outbox = stack.enter_context(Outbox(config, identity))
+        agent = Agent(config, outbox.health, outbox.next_id, outbox.put)
+        probe = agent.open(loader)
+        stack.callback(probe.close)
+        agent.metadata.start()
+        stack.callback(agent.metadata.close)
+        agent.note("started", probe, probe.reason)
+        outbox.start()
+        _log.info("ready")
+        while not stopping:
+            agent.turn(probe)
+            outbox.flush()
+        agent.count(probe)
+        agent.note("stopped", probe, signal.Signals(stopping[0]).name)
+        outbox.flush()
+    return ExitCode.OK
+
+
+def dry_run(config: Config, loader: str) -> int:
+    """Load and attach the programs, say which, and detach them. Raises Fault."""
+    health = Health(describe_host("", ""))
+    probe = Agent(config, health, lambda: "", lambda _event: None).open(loader)
+    probe.close()
+    return ExitCode.OK
