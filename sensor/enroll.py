@@ -26,7 +26,7 @@ def enroll(
     proxy: str | None = None,
     root: Path = Path("/"),
 ) -> wire.Enrolled:
-    """Enrol this host at `url`, keep the identity in `state_dir`, and give what the controller answered.
+    """Enrol this host at `url`, keep the identity in `state_dir`, and give what was answered.
 
     The token is used only over a connection that its own CA vouches for. Raises Fault; an identity from before
     then stays as it was.

@@ -32,7 +32,7 @@ HEARTBEAT: Final = "/api/v1/heartbeat"
 _SYNC_S: Final = 1.0
 _REFUSED_ALONE: Final = frozenset({400, 413, 422})
 _SUSPICIOUS: Final = 8
-"""Refusals in a row, with nothing accepted between: then it is the controller that is wrong, not the events."""
+"""Refusals in a row, nothing accepted between: then the controller is wrong, not the events."""
 
 
 class Shipper:
@@ -97,7 +97,7 @@ class Shipper:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def deliver(self) -> bool:
-        """One request for the oldest events, and what its answer asks for; False when it is to be tried again."""
+        """One request for the oldest events, and what its answer asks for; False: to be tried again."""
         if not self._work:
             self._work.append(self._spool.peek())
         pending = self._work.popleft()
