@@ -43,7 +43,7 @@ types: setup-dev
 	$(BIN)/mypy
 
 imports: setup-dev
-	$(BIN)/lint-imports --no-timing 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo --no-cache
 
 c-format:
 	clang-format --dry-run -Werror $$(git ls-files --cached --others --exclude-standard 'bpf/*.[ch]')
@@ -100,17 +100,18 @@ setup-dev: setup .venv/dev.stamp
 # pip checks each package against the lock's digests; the project itself is linked into the venv, not copied.
 .venv/run.stamp: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing the Python packages of requirements.lock"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
 	@echo "Installing the Python packages of requirements-dev.lock"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
 bpf:
-	@$(MAKE) -C bpf
+	@if [ -r /sys/kernel/btf/vmlinux ]; then $(MAKE) -s -C bpf; else \
+		echo "This kernel has no BTF (/sys/kernel/btf/vmlinux): no BPF program can be built or loaded here" >&2; fi
 
 # --- keeping house ---
 
@@ -120,7 +121,7 @@ PIP_COMPILE = build/lock/bin/pip-compile --quiet --strip-extras --generate-hashe
 
 lock: apt ## pin the dependencies of pyproject.toml anew, with digests
 	/usr/bin/python3 -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check pip-tools
+	build/lock/bin/pip install -qq --disable-pip-version-check pip-tools
 	$(PIP_COMPILE) --upgrade --output-file requirements.lock pyproject.toml
 	$(PIP_COMPILE) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	/usr/bin/python3 -m tests.house.lock requirements.lock requirements-dev.lock

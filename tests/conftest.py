@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says at the end of a run what was left out and why; in CI, leaving out is a failure.
+"""Gives tests what they need of this machine, and says at the end what was left out and why.
+
+In CI, leaving out is a failure.
 
 A test may skip where this machine lacks something. With CI=true the machine is meant to have everything, and
 only what LEFT_OUT_IN_CI names may skip: each with the reason why no install step can mend it.
@@ -10,8 +12,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
+
+from vagrant.local import host
 
 LEFT_OUT_IN_CI: dict[str, str] = {
     # node id pattern: why the machines that run CI cannot run it
@@ -22,6 +27,27 @@ _skipped = pytest.StashKey[dict[str, list[str]]]()
 
 def pytest_configure(config):
     config.stash[_skipped] = defaultdict(list)
+
+
+def pytest_collection_modifyitems(items):
+    """What loads programs into the kernel needs root and BTF, and tracefs to find its tracepoints in."""
+    lacking = None
+    if os.geteuid() != 0:
+        lacking = "loading BPF programs needs root"
+    elif not Path("/sys/kernel/btf/vmlinux").exists():
+        lacking = "this kernel has no BTF (/sys/kernel/btf/vmlinux)"
+    for item in items:
+        if item.get_closest_marker("kernel") or item.get_closest_marker("runtimes"):
+            item.fixturenames.insert(0, "tracefs")
+            if lacking:
+                item.add_marker(pytest.mark.skip(reason=lacking))
+
+
+@pytest.fixture(scope="session")
+def tracefs():
+    """Mounted for as long as the tests run, where it was not."""
+    with host.tracefs():
+        yield
 
 
 class LeftOut:

@@ -7,12 +7,10 @@ all gone afterwards.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sensor import wire
@@ -24,9 +22,9 @@ from vagrant.local.terminal import type_into
 from vagrant.local.up import print_status
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
-ROOT: Final = Path("var/demo")
 IMAGE: Final = "busybox:demo"
 ALERT_S: Final = 30
 """How long an alert may take from the visit; it takes a second or two."""
@@ -48,16 +46,17 @@ def demo() -> int:
 
 def _demo() -> int:
     with ExitStack() as undo:
-        undo.enter_context(host.only_one(Path("var/demo.lock"), "make demo"))
-        undo.callback(_remove_state)
-        _remove_state()
+        root = host.folder() / "demo"
+        undo.enter_context(host.only_one(host.folder() / "demo.lock", "make demo"))
+        undo.callback(shutil.rmtree, root, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
         undo.enter_context(host.tracefs())
         print("Starting a Docker daemon of its own, and container web ...", flush=True)
         undo.enter_context(host.docker_cgroups())
         docker = undo.enter_context(Dockerd())
         docker.image(IMAGE)
         docker.run(IMAGE, "sleep", "3600", name="web")
-        stack = Stack(ROOT, int(os.environ.get("NSENTRY_DEMO_PORT", "8444")), (docker.socket,))
+        stack = Stack(root, host.port("NSENTRY_DEMO_PORT", 8444), (docker.socket,))
         stack.start(undo)
         print_status(stack.sensor_status() or {})
         _visit(docker)
@@ -65,7 +64,7 @@ def _demo() -> int:
         _show(stack)
         if missing:
             print(f"\nNot raised within {ALERT_S} s: {'; '.join(missing)}")
-            _print_logs()
+            _print_logs(root)
             return 1
         print("\nEvery expected alert was raised. Stopping and removing everything.", flush=True)
     return 0
@@ -112,11 +111,7 @@ def _show(stack: Stack) -> None:
             print(f"  {row.get('time') or row['last_seen']}  {severity}{wire.printable(row['sentence'])}")
 
 
-def _print_logs() -> None:
+def _print_logs(root: Path) -> None:
     """The logs, before their folder goes."""
-    for log in sorted(ROOT.glob("*.log")):
+    for log in sorted(root.glob("*.log")):
         print(f"\n--- {log}\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
-
-
-def _remove_state() -> None:
-    shutil.rmtree(ROOT, ignore_errors=True)

@@ -24,6 +24,19 @@ PORT_S: Final = 10
 """How long a port may stay taken by what a killed run left ending."""
 
 
+def folder() -> Path:
+    """Where state and logs go: var/, or the folder that NSENTRY_LAB names."""
+    return Path(os.environ.get("NSENTRY_LAB", "var"))
+
+
+def port(variable: str, default: int) -> int:
+    """The port that an environment variable names. LabError when that is none."""
+    text = os.environ.get(variable, str(default))
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise LabError(f"{variable} is {text!r}: a port from 1 to 65535 was expected")
+    return int(text)
+
+
 def require_root() -> None:
     """LabError unless root: BPF programs need it, and so does tracefs."""
     if os.geteuid() != 0:
@@ -49,7 +62,19 @@ def only_one(lock: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def tracefs() -> Iterator[None]:
-    """See to it that tracefs is there for the tracepoints; unmount it if nobody had mounted it before."""
+    """See to it that tracefs is there for the tracepoints; unmount it if nobody had mounted it before.
+
+    Several labs may run at once: each holds a shared lock, and who mounted it leaves it to who still does.
+    """
+    users = os.open(TRACEFS.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield from _mounted(users)
+    finally:
+        os.close(users)
+
+
+def _mounted(users: int) -> Iterator[None]:
     mounted = not (TRACEFS / "events").is_dir()
     if mounted:
         done = subprocess.run(
@@ -61,8 +86,9 @@ def tracefs() -> Iterator[None]:
         yield
     finally:
         if mounted:
-            # Busy where another sensor has come to use it since: then it is theirs.
-            subprocess.run(["umount", TRACEFS], check=False, capture_output=True)
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                subprocess.run(["umount", TRACEFS], check=False, capture_output=True)
 
 
 @contextmanager
@@ -82,19 +108,19 @@ def _docker_cgroups() -> list[Path]:
     return [*root.glob("docker"), *root.glob("*/docker")]
 
 
-def require_port(port: int) -> None:
+def require_port(number: int) -> None:
     """LabError when another program listens on the port of this host, and goes on doing so."""
     deadline = time.monotonic() + PORT_S
-    while _listens(port):
+    while _listens(number):
         if time.monotonic() > deadline:
-            raise LabError(f"port {port} of this host is in use: choose another with NSENTRY_PORT=NUMBER")
+            raise LabError(f"port {number} of this host is in use: NSENTRY_PORT=NUMBER chooses another")
         time.sleep(0.2)
 
 
-def _listens(port: int) -> bool:
+def _listens(number: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", number)) == 0
 
 
 @contextmanager

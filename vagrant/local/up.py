@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vagrant.local import host
@@ -19,9 +17,9 @@ if TYPE_CHECKING:
 
 def up() -> int:
     """Run until SIGINT or SIGTERM; 0 then. LabError when a part ends by itself."""
-    stack = Stack(Path("var"), int(os.environ.get("NSENTRY_PORT", "8443")))
+    stack = Stack(host.folder(), host.port("NSENTRY_PORT", 8443))
     with ExitStack() as undo:
-        undo.enter_context(host.only_one(Path("var/up.lock"), "make up"))
+        undo.enter_context(host.only_one(stack.root / "up.lock", "make up"))
         undo.enter_context(host.tracefs())
         services = stack.start(undo)
         print_status(stack.sensor_status() or {})

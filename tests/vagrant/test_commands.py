@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make up` and `make demo` for real, in a folder and on ports of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.runtimes
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ports.append(str(free.getsockname()[1]))
+    environment = {"NSENTRY_LAB": str(tmp_path), "NSENTRY_PORT": ports[0], "NSENTRY_DEMO_PORT": ports[1]}
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+
+
+def _start(command: str, lab: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vagrant.local", command],
+        env=lab,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _read_until(process: subprocess.Popen[str], end: str) -> str:
+    text = ""
+    for line in process.stdout:
+        text += line
+        if end in line:
+            return text
+    pytest.fail(f"ended without {end!r}:\n{text}")
+
+
+def _processes_of(folder: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            what = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if folder.encode() in what and int(entry.name) != os.getpid():
+            found.append(what.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def test_up_tells_how_it_watches_and_where_to_look_and_ends_cleanly(lab, tmp_path):
+    with _start("up", lab) as up:
+        said = _read_until(up, "Ctrl-C stops both")
+        assert re.search(r"^loader +(core|bcc)", said, re.MULTILINE)
+        assert re.search(r"^hook +setns", said, re.MULTILINE)
+        assert re.search(
+            rf"^dashboard +https://localhost:{lab['NSENTRY_PORT']}/login\S+$", said, re.MULTILINE
+        )
+        with _start("up", lab) as second:
+            assert f"already runs here (pid {up.pid})" in second.stdout.read()
+        assert second.returncode == 1
+        up.send_signal(signal.SIGINT)
+        up.stdout.read()
+    assert up.returncode == 0
+    assert _processes_of(str(tmp_path)) == []
+
+
+def test_up_starts_again_after_it_was_killed_and_keeps_what_was_seen(lab, tmp_path):
+    state = tmp_path / "controller"
+    for _ in range(2):
+        with _start("up", lab) as up:
+            _read_until(up, "Ctrl-C stops both")
+            up.send_signal(signal.SIGKILL)
+    with _start("up", lab) as up:
+        _read_until(up, "Ctrl-C stops both")
+        up.send_signal(signal.SIGTERM)
+    assert up.returncode == 0
+    listed = subprocess.run(
+        [BIN / "nsentry-controller", "--state", state, "sensors", "list", "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert len([json.loads(line) for line in listed.splitlines()]) == 1
+
+
+def test_demo_raises_every_expected_alert_and_leaves_nothing(lab, tmp_path):
+    mounts = Path("/proc/self/mountinfo").read_text()
+    with _start("demo", lab) as demo:
+        said = demo.stdout.read()
+    assert demo.returncode == 0, said
+    assert re.search(r"entered container web \(image busybox:demo\) by nsenter from bash, ran /bin/sh", said)
+    assert _processes_of(str(tmp_path)) == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not (tmp_path / "demo").exists()
+
+
+def test_demo_leaves_nothing_when_it_is_interrupted(lab, tmp_path):
+    mounts = Path("/proc/self/mountinfo").read_text()
+    with _start("demo", lab) as demo:
+        _read_until(demo, "Visit 1")
+        demo.send_signal(signal.SIGINT)
+        demo.stdout.read()
+    assert demo.returncode == 130
+    assert _processes_of(str(tmp_path)) == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not (tmp_path / "demo").exists()
