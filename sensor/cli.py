@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sensor.config import Config
 from sensor.fault import ExitCode, Fault
 from sensor.identity import Identity
 from sensor.probe import LOADERS
-from sensor.status import ask
+from sensor.status import connect
 from sensor.wire import printable
 
 _SIGN: Final = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -82,7 +82,7 @@ def enroll(url: str, token_file: Any, file: Path | None) -> None:  # noqa: ANN40
 @config_file
 def status(file: Path | None, *, as_json: bool) -> None:
     """How the running sensor is: loader, hooks, counters, what does not work."""
-    beat = next(ask(_socket(file), "status"), {})
+    beat = next(_ask(file, "status"), {})
     if as_json:
         click.echo(json.dumps(beat))
         return
@@ -99,7 +99,7 @@ def status(file: Path | None, *, as_json: bool) -> None:
 @config_file
 def tail(file: Path | None, *, as_json: bool) -> None:
     """Each event of the running sensor, as it happens."""
-    for event in ask(_socket(file), "tail"):
+    for event in _ask(file, "tail"):
         _print_event(event, as_json=as_json)
 
 
@@ -155,8 +155,22 @@ def version(*, as_json: bool) -> None:
     click.echo(json.dumps({"version": __version__}) if as_json else __version__)
 
 
-def _socket(file: Path | None) -> Path:
-    return Config.load(None, file).state_dir / "status.sock"
+def _ask(file: Path | None, what: str) -> Iterator[dict[str, Any]]:
+    """What the running sensor answers, line by line. Raises Fault when none runs."""
+    state_dir = Config.load(None, file).state_dir
+    try:
+        connection = connect(state_dir)
+    except OSError as error:
+        raise Fault(
+            f"no sensor answers in {state_dir} ({error.strerror})",
+            exit_code=ExitCode.UNREACHABLE,
+            fix="nsentry-sensor run",
+        ) from error
+    with connection, connection.makefile("r", encoding="utf-8") as lines:
+        connection.sendall(what.encode() + b"\n")
+        if what == "tail":
+            connection.settimeout(None)
+        yield from map(json.loads, lines)
 
 
 if __name__ == "__main__":

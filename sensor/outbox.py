@@ -49,9 +49,7 @@ class Outbox:
         self._shipper = Shipper(self._spool, uplink(), self.health.host, self.health.counters)
         self.health.degraded.register(self._shipper.trouble)
         self._heartbeats = Heartbeats(self.health, heartbeat_sender(uplink()), config.heartbeat.interval_s)
-        self._status = StatusSocket(
-            config.state_dir / "status.sock", self.health.heartbeat, self.health.counters.add
-        )
+        self._status = StatusSocket(config.state_dir, self.health)
 
     def __enter__(self) -> Self:
         return self
