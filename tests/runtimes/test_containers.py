@@ -133,12 +133,14 @@ def test_a_restart_that_nobody_told_of_is_put_right_by_a_sweep(dockerd, containe
 
 def test_containers_after_each_other_reuse_numbers_and_are_never_confused(dockerd, container, known):
     seen = Counter()
-    for _ in range(6):
+    for _ in range(30):
         container_id = container()
         one = told(known, dockerd, container_id)
         seen[one.mnt] += 1
         assert known.at_mount(one.mnt).id == container_id
         dockerd.docker("rm", "-f", container_id)
+        if len(seen) < seen.total():
+            break
     assert max(seen.values()) > 1, "the kernel gives a number out again, or this test shows nothing"
 
 
