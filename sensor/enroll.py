@@ -28,8 +28,8 @@ def enroll(
 ) -> wire.Enrolled:
     """Enrol this host at `url`, keep the identity in `state_dir`, and give what was answered.
 
-    The token is used only over a connection that its own CA vouches for. Raises Fault; an identity from before
-    then stays as it was.
+    The token is used only over a connection that its own CA vouches for. Raises Fault; an identity
+    from before then stays as it was.
     """
     try:
         url = check_url(url, Path())

@@ -16,10 +16,11 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from sensor.fault import ExitCode, Fault
 from sensor.health import Health
 
 _log: Final = logging.getLogger(__name__)
@@ -220,10 +221,36 @@ class StatusSocket:
         reader.connection.close()
 
 
+def ask(state_dir: Path, what: Literal["status", "tail"]) -> Iterator[dict[str, Any]]:
+    """What the running sensor answers, as it comes: one heartbeat, or events without end. Raises Fault."""
+    try:
+        with connect(state_dir) as connection, connection.makefile("rb") as lines:
+            connection.sendall(what.encode() + b"\n")
+            if what == "tail":
+                connection.settimeout(None)
+            yield from map(json.loads, lines)
+    except PermissionError as error:
+        raise Fault(
+            f"the sensor in {state_dir} is not for this user to ask",
+            exit_code=ExitCode.PRIVILEGE,
+            fix="run it as root",
+        ) from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise Fault(
+            f"no sensor runs with {state_dir}", exit_code=ExitCode.UNREACHABLE, fix="nsentry-sensor run"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise Fault(
+            f"the sensor in {state_dir} does not answer ({error})",
+            exit_code=ExitCode.UNREACHABLE,
+            fix="look at its log, or start it again",
+        ) from error
+
+
 def connect(state_dir: Path, timeout_s: float = 5.0) -> socket.socket:
     """A connection to the running sensor's socket.
 
-    Raises FileNotFoundError or ConnectionRefusedError when none runs, PermissionError when it is not ours to ask.
+    Raises FileNotFoundError or ConnectionRefusedError when none runs, PermissionError when it is not for us.
     """
 
     def dial(client: socket.socket, address: str) -> None:

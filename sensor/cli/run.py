@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run` and `replay`: the pipeline, from the kernel or from a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sensor import doctor, logs
+from sensor.cli.group import examples
+from sensor.cli.options import Load, configured
+from sensor.fault import ExitCode, Fault
+from sensor.identity import Identity
+
+
+@click.command(epilog=examples(
+    "nsentry-sensor run",
+    "nsentry-sensor run --loader core --dry-run",
+    "nsentry-sensor run --log-format json --set spool.max_bytes=67108864",
+    '"""',
+    'config = load({"loader": loader, "log.level": log_level, "log.format": log_format})',
+    "logs.setup(config.log.level, config.log.format)",
+    "doctor.require(config.loader)",
+    "if dry_run:",
+    "from sensor import agent  # noqa: PLC0415 - nothing of the programs before their needs are known to be met",
+    "",
+    "sys.exit(agent.dry_run(config, config.loader))",
+    "identity = Identity.load(config.state_dir)",
+    "from sensor import agent  # noqa: PLC0415",
+    "",
+    "sys.exit(agent.run(config, identity, config.loader))",
+    "",
+    "",
+    "@click.command()",
+    '@click.argument("recording", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))',
+    "@configured",
+    "def replay(load: Load, *, recording: Path) -> None:",
+    'r"""Put recorded kernel events through the real pipeline; the events go to stdout, one JSON object a line.',
+    "",
+    "Needs no privilege, no programs and no controller.",
+    "",
+    "\b",
+    "Examples:",
+    "nsentry-sensor replay visit.events",
+    'nsentry-sensor replay visit.events | jq 'select(.kind == "entry")'',
+))
+@click.option(
+    "--loader",
+    type=click.Choice(["auto", "bcc", "core"]),
+    help="How programs get into the kernel. auto: core where it loads, else bcc.",
+)
+@click.option("--dry-run", is_flag=True, help="Load and attach the programs, say which, and end.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="The least important lines that are logged.",
+)
+@click.option("--log-format", type=click.Choice(["plain", "json"]), help="Lines for people, or JSON lines.")
+@configured
+def run(
+    load: Load, *, loader: str | None, log_level: str | None, log_format: str | None, dry_run: bool
+) -> None:
+    """Watch this host until interrupted. Logs to stderr."""
+    from sensor import agent  # noqa: PLC0415
+
+    run_recording = getattr(agent, "replay", None)
+    if run_recording is None:
+        raise Fault("this version cannot replay", exit_code=ExitCode.FAILURE)
+    sys.exit(run_recording(load(), recording))
