@@ -139,14 +139,18 @@ def _example(value: object, path: Path, line: int) -> Example:
         raise BadExampleError(f"`fires` is {', '.join(labels)} or no")
     if not isinstance(value["visit"], list) or not value["visit"]:
         raise BadExampleError("`visit` is a list of events")
-    visit = tuple(_event(each, number) for number, each in enumerate(value["visit"], start=1))
+    visit = tuple(built(each, number) for number, each in enumerate(value["visit"], start=1))
     if visit[0]["kind"] == "update":
         raise BadExampleError("a visit begins with an event, not with an update")
     because = str(value.get("because", ""))
     return Example(str(value["name"]), labels.get(fires), because, visit, path, line)
 
 
-def _event(value: object, number: int) -> Event:
+def built(value: object, number: int) -> Event:
+    """The wire event, `number`th of a visit, that `value` describes: {"command": {"process.argv": ["id"]}}.
+
+    BadExampleError: it describes none.
+    """
     if not isinstance(value, dict) or len(value) != 1:
         raise BadExampleError(f"event {number} is one of {', '.join((*_base(), 'update'))} with its paths")
     ((kind, paths),) = value.items()

@@ -133,18 +133,15 @@ class Worker:
         return len(deliveries)
 
     def _attempt(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
-        savepoint = connection.begin_nested()
         try:
-            self._deal_with(connection, delivery, host_name)
+            with connection.begin_nested():
+                self._deal_with(connection, delivery, host_name)
         except exc.OperationalError:
             raise  # the database's trouble, not the event's
         except Exception:
-            savepoint.rollback()
             log.exception("event %s could not be dealt with and was passed by", delivery.event["id"])
             counters.add(connection, "detect.events_failed")
             self._visits.forget()
-        else:
-            savepoint.commit()
 
     def _deal_with(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
         project.apply(connection, delivery.host, delivery.event)
