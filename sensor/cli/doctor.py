@@ -21,25 +21,27 @@ from sensor.wire import printable
 _SIGN = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
-@click.command(epilog=examples(
-    "nsentry-sensor doctor",
-    'nsentry-sensor doctor --json | jq 'select(.state != "ok")'',
-    '"""',
-    "found = []",
-    "for check in _checks(load):",
-    "found.append(check)",
-    "click.echo(json.dumps(asdict(check)) if as_json else _lines(check))",
-    "sys.exit(checks.exit_code(found))",
-    "",
-    "",
-    "def _checks(load: Load) -> Iterator[Check]:",
-))
+@click.command(
+    epilog=examples(
+        "nsentry-sensor doctor",
+        "nsentry-sensor doctor --json | jq 'select(.state != \"ok\")'",
+    )
+)
 @as_json
 @configured
 def doctor(load: Load, *, as_json: bool) -> None:
     """Check this host: privilege, kernel, loaders, runtimes, enrolment, controller, spool.
 
     Changes nothing. The exit code is that of the worst that failed: 77, 78, 69, else 1; 0 when nothing did.
+    """
+    found = []
+    for check in _checks(load):
+        found.append(check)
+        click.echo(json.dumps(asdict(check)) if as_json else _lines(check))
+    sys.exit(checks.exit_code(found))
+
+
+def _checks(load: Load) -> Iterator[Check]:
     """A configuration that cannot be read is one check that failed; the host is looked at all the same."""
     try:
         config = load()

@@ -15,37 +15,13 @@ from sensor.fault import ExitCode, Fault
 from sensor.identity import Identity
 
 
-@click.command(epilog=examples(
-    "nsentry-sensor run",
-    "nsentry-sensor run --loader core --dry-run",
-    "nsentry-sensor run --log-format json --set spool.max_bytes=67108864",
-    '"""',
-    'config = load({"loader": loader, "log.level": log_level, "log.format": log_format})',
-    "logs.setup(config.log.level, config.log.format)",
-    "doctor.require(config.loader)",
-    "if dry_run:",
-    "from sensor import agent  # noqa: PLC0415 - nothing of the programs before their needs are known to be met",
-    "",
-    "sys.exit(agent.dry_run(config, config.loader))",
-    "identity = Identity.load(config.state_dir)",
-    "from sensor import agent  # noqa: PLC0415",
-    "",
-    "sys.exit(agent.run(config, identity, config.loader))",
-    "",
-    "",
-    "@click.command()",
-    '@click.argument("recording", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))',
-    "@configured",
-    "def replay(load: Load, *, recording: Path) -> None:",
-    'r"""Put recorded kernel events through the real pipeline; the events go to stdout, one JSON object a line.',
-    "",
-    "Needs no privilege, no programs and no controller.",
-    "",
-    "\b",
-    "Examples:",
-    "nsentry-sensor replay visit.events",
-    'nsentry-sensor replay visit.events | jq 'select(.kind == "entry")'',
-))
+@click.command(
+    epilog=examples(
+        "nsentry-sensor run",
+        "nsentry-sensor run --loader core --dry-run",
+        "nsentry-sensor run --log-format json --set spool.max_bytes=67108864",
+    )
+)
 @click.option(
     "--loader",
     type=click.Choice(["auto", "bcc", "core"]),
@@ -63,9 +39,33 @@ def run(
     load: Load, *, loader: str | None, log_level: str | None, log_format: str | None, dry_run: bool
 ) -> None:
     """Watch this host until interrupted. Logs to stderr."""
+    config = load({"loader": loader, "log.level": log_level, "log.format": log_format})
+    logs.setup(config.log.level, config.log.format)
+    doctor.require(config.loader)
+    identity = None if dry_run else Identity.load(config.state_dir)
+    from sensor import agent  # noqa: PLC0415 - nothing of the programs before all that they need is known to be there
+
+    if identity is None:
+        sys.exit(agent.dry_run(config, config.loader))
+    sys.exit(agent.run(config, identity, config.loader))
+
+
+@click.command(
+    epilog=examples(
+        "nsentry-sensor replay visit.events",
+        "nsentry-sensor replay visit.events | jq 'select(.kind == \"entry\")'",
+    )
+)
+@click.argument("recording", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@configured
+def replay(load: Load, *, recording: Path) -> None:
+    """Put recorded kernel events through the real pipeline.
+
+    The events go to stdout, one JSON object a line. Needs no privilege, no programs and no controller.
+    """
     from sensor import agent  # noqa: PLC0415
 
-    run_recording = getattr(agent, "replay", None)
-    if run_recording is None:
+    put_through = getattr(agent, "replay", None)
+    if put_through is None:
         raise Fault("this version cannot replay", exit_code=ExitCode.FAILURE)
-    sys.exit(run_recording(load(), recording))
+    sys.exit(put_through(load(), recording))

@@ -16,57 +16,58 @@ from sensor.cli.options import Load, as_json, configured
 from sensor.wire import printable
 
 
-@click.command(epilog=examples(
-    "nsentry-sensor status",
-    "nsentry-sensor status --json | jq .counters",
-    '"""',
-    'beat = next(socket.ask(load().state_dir, "status"), {})',
-    "if as_json:",
-    "click.echo(json.dumps(beat))",
-    "return",
-    "for line in describe(beat):",
-    "click.echo(printable(line))",
-    "",
-    "",
-    "@click.command()",
-    "@as_json",
-    "@configured",
-    "def tail(load: Load, *, as_json: bool) -> None:",
-    'r"""Each event of the running sensor, as it happens, until interrupted.',
-    "",
-    "\b",
-    "Examples:",
-    "nsentry-sensor tail",
-    'nsentry-sensor tail --json | jq 'select(.kind == "entry") | .process.argv'',
-    '"""',
-    'for event in socket.ask(load().state_dir, "tail"):',
-    "click.echo(json.dumps(event) if as_json else printable(one_line(event)))",
-    "",
-    "",
-    "def describe(beat: Mapping[str, Any]) -> Iterator[str]:",
-    '"""A heartbeat in lines, what is wrong first."""',
-    'for sentence in beat.get("degraded", []):',
-    'yield f"DEGRADED  {sentence}"',
-    'host = beat.get("host", {})',
-    'yield f"host      {host.get('name')} ({host.get('id')}), {host.get('os')}, kernel {host.get('kernel')}"',
-    'yield f"sensor    {beat.get('sensor')}, since {_time(beat.get('started', 0))}"',
-    'yield f"loader    {beat.get('loader')}: {beat.get('loader_reason')}"',
-    'for purpose, hook in beat.get("hooks", {}).items():',
-    'yield f"hook      {purpose}: {hook}"',
-    'for title in ("gauges", "counters"):',
-    "for name, value in beat.get(title, {}).items():",
-    'yield f"{title[:-1]:9} {name}: {value:g}"',
-    "",
-    "",
-    "def one_line(event: Mapping[str, Any]) -> str:",
-))
+@click.command(
+    epilog=examples(
+        "nsentry-sensor status",
+        "nsentry-sensor status --json | jq .counters",
+    )
+)
 @as_json
 @configured
 def status(load: Load, *, as_json: bool) -> None:
     """How the running sensor is: loader, hooks, backlog, counters, what does not work.
 
     Exit code 69 when no sensor runs.
-    """An event for a person, in the width of a terminal where it can be."""
+    """
+    beat = next(socket.ask(load().state_dir, "status"), {})
+    if as_json:
+        click.echo(json.dumps(beat))
+        return
+    for line in describe(beat):
+        click.echo(printable(line))
+
+
+@click.command(
+    epilog=examples(
+        "nsentry-sensor tail",
+        "nsentry-sensor tail --json | jq 'select(.kind == \"entry\") | .process.argv'",
+    )
+)
+@as_json
+@configured
+def tail(load: Load, *, as_json: bool) -> None:
+    """Each event of the running sensor, as it happens, until interrupted."""
+    for event in socket.ask(load().state_dir, "tail"):
+        click.echo(json.dumps(event) if as_json else printable(one_line(event)))
+
+
+def describe(beat: Mapping[str, Any]) -> Iterator[str]:
+    """A heartbeat in lines, what is wrong first."""
+    for sentence in beat.get("degraded", []):
+        yield f"DEGRADED  {sentence}"
+    host = beat.get("host", {})
+    yield f"host      {host.get('name')} ({host.get('id')}), {host.get('os')}, kernel {host.get('kernel')}"
+    yield f"sensor    {beat.get('sensor')}, since {_time(beat.get('started', 0))}"
+    yield f"loader    {beat.get('loader')}: {beat.get('loader_reason')}"
+    for purpose, hook in beat.get("hooks", {}).items():
+        yield f"hook      {purpose}: {hook}"
+    for title in ("gauges", "counters"):
+        for name, value in beat.get(title, {}).items():
+            yield f"{title[:-1]:9} {name}: {value:.15g}"
+
+
+def one_line(event: Mapping[str, Any]) -> str:
+    """An event for a person."""
     if "dropped" in event:
         return f"({event['dropped']} events were not shown: this terminal is too slow)"
     parts = [_time(event.get("time", 0)), f"{event.get('kind', '?'):11}"]
@@ -78,7 +79,8 @@ def status(load: Load, *, as_json: bool) -> None:
     process = event.get("process")
     if process:
         said = " ".join(process.get("argv") or []) or process.get("exe") or process.get("comm") or "?"
-        parts.append(f"{process.get('user') or process.get('uid')} ran {said}")
+        who = process.get("user") or f"uid {process.get('uid')}"
+        parts.append(f"{who} ran {said}")
     parts += [
         f"{name} {event[name]}"
         for name in ("code", "signal", "cause", "count", "action", "target")

@@ -12,11 +12,7 @@ from sensor.cli.group import examples
 from sensor.cli.options import as_json
 
 
-@click.command(
-    epilog=examples(
-        "nsentry-sensor version --json",
-    )
-)
+@click.command(epilog=examples("nsentry-sensor version --json"))
 @as_json
 def version(*, as_json: bool) -> None:
     """Print the versions of the sensor and of the wire."""
