@@ -71,7 +71,9 @@ def serve(state: State, *, listen: str | None, url: str | None, ready_file: Path
             f"nsentry controller at {served.url}; log in with: nsentry-controller login-link", err=True
         )
         if ready_file is not None:
-            ready_file.write_text(f"{served.url}\n")
+            new = ready_file.with_name(f".{ready_file.name}.new")
+            new.write_text(f"{served.url}\n")
+            new.replace(ready_file)  # whole as soon as it is there
 
     try:
         server.serve(wanted, ready)

@@ -55,10 +55,8 @@ class _Piece(Generic[T]):
         savepoint = connection.begin_nested()
         try:
             result = self.work(connection)
-        except exc.OperationalError as error:
-            savepoint.rollback()
-            refused = StoreError(f"the database did not take a write: {error.orig}")
-            return lambda: self.future.set_exception(refused)
+        except exc.OperationalError:
+            raise  # full, locked, gone: SQLite may have undone the others' work in this transaction too
         except Exception as error:  # noqa: BLE001 - it is the submitter's: the future raises it there
             savepoint.rollback()
             failure = error
@@ -145,9 +143,9 @@ class Store:
             with self._writer.begin() as connection:
                 outcomes = [piece.run(connection) for piece in group]
         except exc.SQLAlchemyError as error:
-            # A savepoint that cannot be rolled back, or the commit itself: SQLite has undone all of it.
+            reason = error.orig if isinstance(error, exc.DBAPIError) else error
             for piece in group:
-                piece.future.set_exception(StoreError(f"the database did not take a write: {error}"))
+                piece.future.set_exception(StoreError(f"the database did not take a write: {reason}"))
             return
         for settle in outcomes:
             settle()
