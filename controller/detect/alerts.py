@@ -79,9 +79,8 @@ def title(findings: Sequence[Raised], titles: Mapping[str, str], container: str)
     """
     gravest = max(each.severity for each in findings)
     leading = [each for each in merge(findings) if each.severity == gravest]
-    together = [
-        titles.get(each.detection, each.detection) for each in leading if each.event == leading[0].event
-    ]
+    first = leading[0].event
+    together = sorted(titles.get(each.detection, each.detection) for each in leading if each.event == first)
     named = [together[0], *(each[:1].lower() + each[1:] for each in together[1:MAX_TITLES])]
     return f"{', '.join(named)}: {container}"
 

@@ -71,7 +71,11 @@ def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
     if process is None:
         return ()
     argv = process["argv"] or ()
-    names = [name for name in (process["exe"], process["filename"], *argv[:1]) if name is not None]
+    names = [
+        name
+        for name in (process["exe"], process["filename"], *argv[:1])
+        if name is not None and not name.startswith(_NAMELESS)
+    ]
     if argv and _base_name(argv[0]) not in MULTICALL:
         # "busybox" says nothing then, and the first argument is not its applet
         names = [name for name in names if _base_name(name) not in MULTICALL]
@@ -204,6 +208,8 @@ def _base_name(word: str) -> str:
     return match[1] if match else name
 
 
+_NAMELESS: Final = ("/proc/", "/dev/fd/", "memfd:", "/memfd:")
+"""Paths that name no program: busybox starts its applets from /proc/self/exe, runtimes a copy of theirs."""
 _BOUNDARY: Final = ";&|()\n"
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*\+?=")
 _SUBSTITUTION: Final = re.compile(r"`([^`]+)`|\$\(([^()]+)\)")

@@ -27,8 +27,8 @@ MATCHED = ("process.uid", "process.user", "process.caps", "container.user", "con
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry itself: what comes after it cannot gain what the entry did not bring."""
-    if event["kind"] != "entry":
-        return None
+    if event["kind"] != "entry" or "mnt" not in event["namespaces"]:
+        return None  # without the container's files it is the host's own process, with the host's own rights
     reasons, severity = [], Severity.LOW
     extra = _extra(event)
     if extra:

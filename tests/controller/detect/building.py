@@ -37,6 +37,13 @@ def command(number: int, *argv: str, **paths: Any) -> dict[str, Any]:
     )
 
 
+def ended(number: int) -> dict[str, Any]:
+    """A process of the visit ended."""
+    moment = {"id": f"h1/b1/{number}", "time": 1764000000 * 10**9 + number, "mono": number * 10**9}
+    process = {"pid": 12031, "start": 57000000000, "code": 0, "signal": None}
+    return {"kind": "exit", **moment, "session": "h1/b1/1", **process}
+
+
 def raised(detection: str, severity: Severity, number: int = 1, reason: str = "") -> Raised:
     return Raised(detection, severity, f"h1/b1/{number}", number, reason, {})
 

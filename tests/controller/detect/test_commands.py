@@ -40,6 +40,12 @@ def test_a_busybox_without_a_command_line_goes_by_the_path_that_was_executed():
     assert programs("/bin/busybox", None, "/bin/sh") == ["sh"]
 
 
+def test_a_path_that_names_no_file_is_no_name():
+    """Busybox's shell starts its applets from /proc/self/exe, and a sealed copy has the name of a memfd."""
+    assert programs("/bin/busybox", ["cat", "/x"], "/proc/self/exe") == ["cat"]
+    assert programs("/memfd:x (deleted)", ["x"], "/dev/fd/3") == ["x"]
+
+
 def test_nothing_known_is_nothing_run():
     assert programs(None, None) == []
     assert invocations({"kind": "attempt"}) == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.detect import visits
 from controller.detect.visits import KEPT, Visited, Visits
-from tests.controller.detect.building import collector, command, event
+from tests.controller.detect.building import collector, command, ended, event
 
 
 def _followed(events):
@@ -28,10 +28,9 @@ def _followed(events):
 def test_reading_it_up_to_any_event_gives_what_following_gave(tmp_path_factory, kinds, data):
     """So a worker that begins again judges with the same visit before its eyes."""
     made = [
-        {"kind": "exit", "id": f"h1/b1/{at}", "time": at, "mono": at, "session": "h1/b1/1", "pid": 1, "start": 1,
-         "code": 0, "signal": None} if kind == "exit" else event(kind, at, session="h1/b1/1")
+        ended(at) if kind == "exit" else event(kind, at, session="h1/b1/1")
         for at, kind in enumerate(kinds, 1)
-    ]  # fmt: skip
+    ]
     upto = data.draw(st.integers(0, len(made)))
     with collector(tmp_path_factory.mktemp("store")) as here:
         here.take_in(*made)
