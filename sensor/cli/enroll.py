@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TextIO
 
 import click
@@ -33,8 +34,6 @@ def enroll(load: Load, *, url: str, token_file: TextIO, as_json: bool) -> None:
 
     Enrolling again gets a new identity; what waits in the spool is kept, and delivered under it.
     """
-    import json  # noqa: PLC0415
-
     from sensor.enroll import enroll as enrol_with  # noqa: PLC0415 - brings requests with it
 
     config = load()

@@ -43,8 +43,6 @@ class Program(click.Group):
             # The reader of stdout has gone, as `head` does. Python would complain of it at exit once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(ExitCode.OK)
-        except KeyboardInterrupt:
-            sys.exit(ExitCode.OK)
 
 
 def examples(*lines: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,8 +48,10 @@ def status(load: Load, *, as_json: bool) -> None:
 @configured
 def tail(load: Load, *, as_json: bool) -> None:
     """Each event of the running sensor, as it happens, until interrupted."""
-    for event in socket.ask(load().state_dir, "tail"):
-        click.echo(json.dumps(event) if as_json else printable(one_line(event)))
+    # An interrupt is how a person ends it.
+    with suppress(KeyboardInterrupt):
+        for event in socket.ask(load().state_dir, "tail"):
+            click.echo(json.dumps(event) if as_json else printable(one_line(event)))
 
 
 def describe(beat: Mapping[str, Any]) -> Iterator[str]:

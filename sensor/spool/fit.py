@@ -7,10 +7,13 @@ would refuse the event, and a visitor could hide by a long argument: so what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sensor import wire
+
+_log: Final = logging.getLogger("sensor.spool")
 
 MAX_EVENT_BYTES: Final = wire.MAX_BATCH_BYTES - 64 * 1024
 """Largest packed event: it has to go into a batch with the batch's own fields."""
@@ -20,6 +23,26 @@ _SMALLEST_INTEGER: Final = -(2**63)
 _SHORT_TEXT: Final = 256
 _FEW: Final = 32
 _MAX_DEPTH: Final = 8
+
+
+def pack_all(events: Iterable[Mapping[str, Any]], prefix: str) -> tuple[list[tuple[int, bytes]], int, int]:
+    """Sequence and bytes of each event; how many had to be cut, and how many cannot be packed at all.
+
+    `prefix` is what the id of each begins with, before its sequence.
+    """
+    rows: list[tuple[int, bytes]] = []
+    shortened = unpackable = 0
+    for event in events:
+        try:
+            sequence = int(str(event["id"]).removeprefix(prefix))
+            body, was_cut = fit(event)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            _log.error("an event of kind %r cannot be kept: %s", event.get("kind"), error)
+            unpackable += 1
+            continue
+        shortened += was_cut
+        rows.append((sequence, body))
+    return rows, shortened, unpackable
 
 
 def fit(event: Mapping[str, Any]) -> tuple[bytes, bool]:

@@ -26,7 +26,7 @@ from sensor import wire
 from sensor.fault import ExitCode, Fault
 from sensor.health import Counters
 from sensor.spool import file
-from sensor.spool.fit import fit
+from sensor.spool.fit import pack_all
 from sensor.spool.rows import ENTRY, ORDINARY, Pending, Row, Rows, size_of
 
 Lane = Literal["entry", "ordinary"]
@@ -35,6 +35,10 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("sensor.spool")
 _LANES: Final[dict[Lane, int]] = {"entry": ENTRY, "ordinary": ORDINARY}
 _RESERVED_IDS: Final = 4096
+_SHED_BYTES: Final = 64 * 1024
+"""Given up at once where the disk is full: a few rows less would leave no page of the file wholly free."""
+_KEEPING: Final = "keep events"
+_FORGETTING: Final = "forget what arrived"
 
 
 class Spool:
@@ -104,17 +108,22 @@ class Spool:
         """
         to = _LANES[lane]
         with self._arrived:
-            rows = self._packed(events)
-            need = sum(size_of(body) for _, body in rows)
-            stored = self._attempt(lambda: self._rows.insert(rows, to))
-            freed = self._attempt(lambda: self._rows.evict(need, to)) if stored is None else None
-            if freed:
-                # The disk has no room, but pages of the file itself are free now.
-                stored = self._attempt(lambda: self._rows.insert(rows, to))
+            rows, shortened, unpackable = pack_all(events, self._prefix)
+            self._counters.add("spool.shortened", shortened)
+            self._lose("spool.unpackable", unpackable)
+            stored = self._attempt(lambda: self._rows.insert(rows, to), _KEEPING)
+            if stored is None and self._shed(rows, to):
+                stored = self._attempt(lambda: self._rows.insert(rows, to), _KEEPING)
             if stored is None:
                 self._lose("spool.disk", len(rows))
             self._arrived.notify_all()
         return stored or 0
+
+    def _shed(self, rows: list[Row], to: int) -> bool:
+        """The disk has no room: bring what is in the log to the file, and free pages of the file itself."""
+        self.sync()
+        need = sum(size_of(body) for _, body in rows) + _SHED_BYTES
+        return bool(self._attempt(lambda: self._rows.evict(need, to)))
 
     def lost(self, cause: str, count: int) -> None:
         """Tell of events that were lost before they reached the spool: goes out as a loss event."""
@@ -152,7 +161,7 @@ class Spool:
         with self._arrived:
             self._acknowledged.update(pending.token)
             self._counters.add("spool.acknowledged", len(pending))
-            if self._attempt(lambda: self._rows.forget(self._acknowledged)) is not None:
+            if self._attempt(lambda: self._rows.forget(self._acknowledged), _FORGETTING) is not None:
                 self._acknowledged.clear()
 
     def refuse(self, pending: Pending, reason: str) -> None:
@@ -160,7 +169,7 @@ class Spool:
         with self._arrived:
             self._acknowledged.update(pending.token)
             self._attempt(lambda: self._rows.set_aside(pending, reason))
-            if self._attempt(lambda: self._rows.forget(self._acknowledged)) is not None:
+            if self._attempt(lambda: self._rows.forget(self._acknowledged), _FORGETTING) is not None:
                 self._acknowledged.clear()
 
     def refused(self) -> list[tuple[str, dict[str, Any]]]:
@@ -236,22 +245,25 @@ class Spool:
         self._trouble["damaged"] = f"the spool was damaged ({error}) and began anew; the old one is {aside}"
         self._lose("spool.damaged", lost)
 
-    def _attempt(self, work: Callable[[], T]) -> T | None:
-        """`work` in one transaction, with the losses that are not on disk yet. None when the disk fails."""
+    def _attempt(self, work: Callable[[], T], purpose: str = "") -> T | None:
+        """`work` in one transaction, with the losses that are not on disk yet. None when the disk fails.
+
+        Such a failure is said under its purpose, until the same succeeds.
+        """
         try:
             result = self._rows.transact(self._with_losses(work))
         except sqlite3.Error as error:
-            self._failed(error)
+            self._failed(error, purpose)
             return None
         self._unsaved.clear()
         self._unsynced = True
-        self._trouble.pop("disk", None)
+        self._trouble.pop(purpose, None)
         for name, count in self._rows.books.counted.items():
             self._counters.add(name, count)
         self._rows.books.counted.clear()
         return result
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: sqlite3.Error, purpose: str) -> None:
         meaning = file.explain(error)
         self._counters.add("spool.failed")
         if isinstance(meaning, file.DamagedError):
@@ -262,9 +274,9 @@ class Spool:
             self._acknowledged.clear()
             self._open_rows()
             return
-        if "disk" not in self._trouble:
-            _log.error("the spool cannot be written: %s; events are lost and counted until it can", meaning)
-        self._trouble["disk"] = f"the spool cannot be written: {meaning}"
+        if purpose and purpose not in self._trouble:
+            _log.error("the spool cannot %s: %s", purpose, meaning)
+            self._trouble[purpose] = f"the spool cannot {purpose}: {meaning}"
 
     def _with_losses(self, work: Callable[[], T]) -> Callable[[], T]:
         def both() -> T:
@@ -279,21 +291,6 @@ class Spool:
         if count > 0:
             self._unsaved[cause] += count
             self._counters.add(f"lost.{cause}", count)
-
-    def _packed(self, events: Iterable[Mapping[str, Any]]) -> list[Row]:
-        rows = []
-        for event in events:
-            try:
-                sequence = int(str(event["id"]).removeprefix(self._prefix))
-                body, shortened = fit(event)
-            except (ValueError, TypeError, KeyError, OverflowError) as error:
-                _log.error("an event of kind %r cannot be kept: %s", event.get("kind"), error)
-                self._lose("spool.unpackable", 1)
-                continue
-            if shortened:
-                self._counters.add("spool.shortened")
-            rows.append((sequence, body))
-        return rows
 
     def _next_sequence(self) -> int:
         sequence = self._next

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One full example of every message of the wire: what the golden files hold.
+
+`python -m tests.sensor.examples` writes the files of the present version anew. A file that was released is
+never changed: a sensor of that version may still be out there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sensor import wire
+
+GOLDEN = Path(__file__).parent / "golden" / f"v{wire.VERSION}"
+HOST = "h-4f1c2a"
+BOOT = "2f0b7a4e-8d51-4f0e-9d0c-6a2b1c3d4e5f"
+T0 = 1_795_500_000_000_000_001
+CAPS = "00000000a80425fb"
+CONTAINER_ID = "b1946ac92492d2347c6235b4d2611184e55f6b2c9c3f0a1d7e8f90123456789a"
+
+
+def identity(sequence: int) -> str:
+    return f"{HOST}/{BOOT}/{sequence}"
+
+
+HOST_MESSAGE: wire.Host = {
+    "id": HOST,
+    "boot": BOOT,
+    "name": "node-7",
+    "kernel": "6.1.0-28-amd64",
+    "os": "Debian GNU/Linux 12 (bookworm)",
+    "arch": "x86_64",
+}
+CONTAINER: wire.Container = {
+    "id": CONTAINER_ID,
+    "name": "web",
+    "image": "nginx:1.27",
+    "runtime": "docker",
+    "labels": {"com.example.team": "shop", "empty": ""},
+    "pod": {"name": "web-0", "namespace": "shop", "uid": None},
+    "init_pid": 4100,
+    "user": "",
+    "caps": CAPS,
+    "privileged": False,
+}
+PROCESS: wire.Process = {
+    "pid": 4242,
+    "ppid": 4230,
+    "start": 5_000_000_000,
+    "comm": "sh",
+    "exe": "/bin/busybox",
+    "filename": "/bin/sh",
+    "argv": ["sh", "-c", 'printf "\x1b[2J\u202e" | ünïcode \\xff', ""],
+    "argv_cut": False,
+    "argv_redacted": True,
+    "cwd": "/",
+    "uid": 0,
+    "gid": 0,
+    "user": "root",
+    "caps": CAPS,
+    "tty": "pts/0",
+}
+ANCESTOR: wire.Ancestor = {
+    "pid": 4230,
+    "start": 4_900_000_000,
+    "comm": "nsenter",
+    "exe": "/usr/bin/nsenter",
+    "argv": ["nsenter", "-t", "4100", "-a"],
+    "uid": 0,
+    "side": "host",
+}
+LOGIN: wire.Login = {"uid": 1000, "user": "alice", "session": 3}
+
+
+def event(kind: str, sequence: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": identity(sequence),
+        "time": T0 + sequence,
+        "mono": 5_000_000_000 + sequence,
+        "kind": kind,
+        **fields,
+    }
+
+
+EVENTS: dict[str, dict[str, Any]] = {
+    "entry": event(
+        "entry",
+        1,
+        session=identity(1),
+        means="ns-join",
+        namespaces=["mnt", "pid"],
+        verdict="ns-only",
+        ns_container=CONTAINER_ID,
+        cgroup_container=None,
+        container=CONTAINER,
+        process=PROCESS,
+        entered_by=ANCESTOR,
+        ancestry=[ANCESTOR, {**ANCESTOR, "pid": 1, "exe": None, "argv": None, "side": "unknown"}],
+        login=LOGIN,
+        exec_id=None,
+        missing={"container.pod.uid": "pending", "process.tty": "unknown"},
+    ),
+    "attempt": event(
+        "attempt",
+        2,
+        session=identity(2),
+        means="docker-exec",
+        namespaces=["ipc", "mnt", "net", "pid", "uts"],
+        container=CONTAINER,
+        entered_by=ANCESTOR,
+        ancestry=[],
+        login=None,
+        exec_id="9f8e7d6c5b4a",
+        missing={},
+    ),
+    "command": event("command", 3, session=identity(1), process=PROCESS, parent=4242, missing={}),
+    "exit": event("exit", 4, session=identity(1), pid=4242, start=5_000_000_000, code=None, signal=9),
+    "session_end": event(
+        "session_end", 5, session=identity(1), code=0, signal=None, duration=12_345_678_901, commands=2
+    ),
+    "start": event("start", 6, container={**CONTAINER, "pod": None}, process=PROCESS, missing={}),
+    "stop": event("stop", 7, container=CONTAINER, code=137, signal=None),
+    "update": event(
+        "update", 8, target=identity(1), set={"container.pod.uid": "0f-1e", "process.tty": None}, missing={}
+    ),
+    "loss": event("loss", 9, cause="ring.entry.full", count=2**40),
+    "agent": event(
+        "agent",
+        10,
+        action="started",
+        version="0.1.0",
+        loader="core",
+        hooks={"setns": "tracepoint syscalls:sys_exit_setns"},
+        reason=None,
+    ),
+}
+
+MESSAGES: dict[str, tuple[type, dict[str, Any]]] = {
+    "batch": (
+        wire.Batch,
+        {"v": 1, "host": HOST_MESSAGE, "sensor": "0.1.0", "sent": T0 + 99, "events": list(EVENTS.values())},
+    ),
+    "heartbeat": (
+        wire.Heartbeat,
+        {
+            "v": 1,
+            "host": HOST_MESSAGE,
+            "sensor": "0.1.0",
+            "sent": T0,
+            "started": T0 - 1,
+            "loader": "bcc",
+            "loader_reason": "asked for",
+            "hooks": {"exec": "tracepoint sched:sched_process_exec"},
+            "counters": {"ring.entry.full": 0, "spool.appended": 2**33},
+            "gauges": {"spool.age_s": 0.25, "spool.bytes": 4096.0},
+            "degraded": ["nothing listens at controller:8443"],
+        },
+    ),
+    "enrolment": (
+        wire.Enrolment,
+        {
+            "v": 1,
+            "token": "s3cret",
+            "name": "node-7",
+            "machine": None,
+            "kernel": "6.1.0-28-amd64",
+            "os": "Debian GNU/Linux 12 (bookworm)",
+            "arch": "x86_64",
+            "sensor": "0.1.0",
+        },
+    ),
+    "enrolled": (wire.Enrolled, {"v": 1, "host": HOST, "credential": "cred"}),
+    "ack": (wire.Ack, {"v": 1, "stored": 9, "duplicate": 1, "refused": [identity(3)]}),
+}
+
+
+def contents() -> dict[str, bytes]:
+    """Name of each golden file, and what belongs in it."""
+    events = {f"event_{kind}.msgpack": wire.pack(example) for kind, example in EVENTS.items()}
+    return events | {f"{name}.msgpack": wire.pack(message) for name, (_, message) in MESSAGES.items()}
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name, content in contents().items():
+        (GOLDEN / name).write_bytes(content)
