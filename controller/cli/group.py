@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -33,10 +33,27 @@ class BadConfigurationError(FailedError):
     exit_code = 78
 
 
+def _keep_lines(command: click.Command) -> click.Command:
+    r"""The command, with the examples in its help as they are written.
+
+    Click leaves a paragraph alone that begins with a backspace. Our docstrings are raw, so it stands there as
+    the two characters \b.
+    """
+    if command.help:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_lines(each)
+    return command
+
+
 class Program(click.Group):
     """A group whose commands are named by "module:attribute" in `by_name`."""
 
     by_name: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(*arguments, **options)
+        _keep_lines(self)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order of the table: what comes first is used first."""
@@ -48,7 +65,7 @@ class Program(click.Group):
             return None
         module, _, attribute = self.by_name[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return _keep_lines(command)
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command; what our own modules raise becomes a message and an exit code."""

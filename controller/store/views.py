@@ -184,7 +184,7 @@ class HistoryView(TypedDict):
     at_ns: int
     actor: str
     action: str
-    """raised | escalated | reopened | state | assign | comment | entry_completed"""
+    """raised | escalated | reopened | regressed | state | assign | comment | entry_completed"""
     detail: dict[str, Any]
 
 

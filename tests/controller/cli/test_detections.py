@@ -103,5 +103,7 @@ def test_a_docker_daemon_that_does_not_answer_is_unreachable(tmp_path):
 @pytest.mark.parametrize(
     "words", [("detections", "list"), ("detections", "test"), ("detections", "coverage"), ("emulate", "run")]
 )
-def test_help_has_examples(run, words):
-    assert "Example" in run(*words, "--help").stdout
+def test_help_has_examples_one_a_line(run, words):
+    lines = run(*words, "--help").stdout.splitlines()
+    assert any(line.startswith("  Example") for line in lines)
+    assert any(line.startswith(f"    nsentry-controller {' '.join(words)}") for line in lines)
