@@ -52,5 +52,6 @@ def _visit(pid: int, tail: subprocess.Popen[bytes]) -> float:
     subprocess.run(["nsenter", "-t", str(pid), "-m", "-p", "/bin/true"], check=True)
     while True:
         told = json.loads(tail.stdout.readline())
+        print("DBG", told["alert"]["sentence"], told["change"]["action"], time.time() - begin, flush=True)
         if told["alert"]["means"] == "ns-join" and told["change"]["action"] == "raised":
             return time.time() - begin
