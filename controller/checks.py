@@ -55,7 +55,7 @@ def run(settings: Settings) -> Iterator[Check]:
 
 
 def exit_code(checks: list[Check]) -> int:
-    """0 when nothing failed, else the code of the first kind: privilege, configuration, reachability, others."""
+    """0 when nothing failed, else the first kind's: privilege, configuration, reachability, others."""
     codes = {each.code for each in checks if each.verdict == "fail"}
     return next((code for code in (77, 78, 69, 1) if code in codes), 0)
 

@@ -52,12 +52,21 @@ def load_library(name: str = "libbpf.so.1") -> ctypes.CDLL:
     return library
 
 
+_PURPOSES: Final = {
+    "sys_enter_setns": "setns_before",
+    "sys_exit_setns": "setns",
+    "sched_process_fork": "fork",
+    "sched_process_exec": "exec",
+    "sched_process_exit": "exit",
+}
+
+
 def hook_of(section: str) -> tuple[str, str]:
     """Purpose and kernel hook of a program, from its section's name."""
     kind, _, name = section.partition("/")
     if kind == "tp":
-        return name.rsplit("/", 1)[-1], f"tracepoint {name.replace('/', ':')}"
-    return name, f"raw_tracepoint {name}"
+        return _PURPOSES[name.rsplit("/", 1)[-1]], f"tracepoint {name.replace('/', ':')}"
+    return _PURPOSES[name], f"raw_tracepoint {name}"
 
 
 class CoreProbe:

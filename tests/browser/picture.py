@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's picture, from a real run: `python -m tests.browser.picture docs/pictures/dashboard.png` as root.
+"""The README's picture, from a real run, as root: `python -m tests.browser.picture FILE.png`.
 
 Its own controller, sensor, daemon and container; the visits are those of `make demo`.
 """
