@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 4
 MAX_INVOCATIONS: Final = 128
+MAX_CACHED: Final = 8192
+"""Characters of command lines whose reading is remembered: the cache's size is not for others to choose."""
 
 ShellUse = Literal["command", "script", "stdin"]
 
@@ -48,7 +50,9 @@ def invocations(event: Event) -> tuple[Invocation, ...]:
 
     One process may answer to several names ("sh" is a link to "dash"): each is an invocation of its own.
     """
-    return _invocations(*_lines(event))
+    lines = _lines(event)
+    small = sum(len(word) for line in lines for word in line) <= MAX_CACHED
+    return _invocations(*lines) if small else _invocations.__wrapped__(*lines)
 
 
 def itself(event: Event) -> tuple[Invocation, ...]:
@@ -82,7 +86,7 @@ def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
     return tuple((name, *argv[1:]) for name in names)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _invocations(*lines: tuple[str, ...]) -> tuple[Invocation, ...]:
     every = chain.from_iterable(_run(line, 0) for line in lines)
     return tuple(dict.fromkeys(islice(every, MAX_INVOCATIONS)))

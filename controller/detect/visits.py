@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
 KEPT: Final = 500
 """Executions of a visit that rules can look back on: enough for a person's whole afternoon."""
-CACHED: Final = 256
+CACHED: Final = 64
 """Visits held in memory; one that is not among them is read again."""
+MAX_REMEMBERED: Final = 8192
+"""Characters of a command line that is looked back on. Longer ones are judged whole when they come; what is
+kept of them is bounded, for whoever is inside chooses how long they are and how many."""
 
 
 @dataclass(slots=True)
@@ -52,14 +56,15 @@ class Visited:
         if event["kind"] == "entry" or (event["kind"] == "attempt" and self.entry is None):
             self.entry = event
         if event["kind"] in {"entry", "command"}:
-            self.executions.append(event)
+            self.executions.append(_remembered(event))
             del self.executions[:-KEPT]
 
     def complete(self, event: Event) -> None:
         """Puts `event`, which has learned more, in the place of what it was."""
         if self.entry is not None and self.entry["id"] == event["id"]:
             self.entry = event
-        self.executions = [event if each["id"] == event["id"] else each for each in self.executions]
+        kept = _remembered(event)
+        self.executions = [kept if each["id"] == event["id"] else each for each in self.executions]
 
     def judged(self) -> list[tuple[Visit, Event]]:
         """Each event that rules judge, with the visit as it was then: to judge all of it again."""
@@ -75,6 +80,16 @@ class Visited:
     def now(self) -> Visit:
         """The visit up to its latest event."""
         return Visit(self.session, self.entry, tuple(self.executions))
+
+
+def _remembered(event: Event) -> Event:
+    """The event with as much of its command line as is looked back on."""
+    argv = event["process"]["argv"] if "process" in event else None
+    if argv is None or sum(map(len, argv)) <= MAX_REMEMBERED:
+        return event
+    ends = accumulate(map(len, argv))
+    kept = [argument for argument, end in zip(argv, ends, strict=True) if end <= MAX_REMEMBERED]
+    return {**event, "process": {**event["process"], "argv": kept, "argv_cut": True}}
 
 
 class Visits:
@@ -112,7 +127,7 @@ def load(connection: Connection, session: str, before: int) -> Visited:
     latest = _bodies(connection, mine & events.c.kind.in_(("entry", "command")), KEPT)
     for event in [*opening, *latest]:
         visited.add(event)
-    visited.executions = latest
+    visited.executions = [_remembered(event) for event in latest]
     visited.events, visited.first_seen, visited.last_seen = totals
     visited.commands = connection.execute(
         select(func.count()).where(mine, events.c.kind == "command")

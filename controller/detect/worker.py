@@ -21,9 +21,7 @@ from controller.detect.engine import Engine
 from controller.detect.visits import Visits
 from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
-from controller.store.schema import alerts as alerts_table
-from controller.store.schema import events as events_table
-from controller.store.schema import hosts
+from controller.store.schema import events, hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +30,10 @@ if TYPE_CHECKING:
 
     from controller.bus import Bus, Delivery
     from controller.detect.engine import Raised
+    from controller.detect.rule import Event
     from controller.detect.visits import Visited
     from controller.store.engine import Store
+    from controller.store.raising import NewAlert
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class Worker:
         self._clock = clock
         self._titles = {each.id: each.title for each in self.engine.detections}
         self._visits = Visits()
+        self._touched: dict[str, tuple[Visited, tuple[str, str]]] = {}
+        """Visits of the batch under way, with id and name of their host: brought up to date once, at its end."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="detect", daemon=True)
 
@@ -125,80 +127,78 @@ class Worker:
             return 0  # somebody else was here: what was read is no longer what comes next
         named = connection.execute(select(hosts.c.id, hosts.c.name)).all()
         names = {row.id: row.name for row in named}
-        for delivery in deliveries:
-            self._attempt(connection, delivery, names.get(delivery.host, delivery.host))
+        whole = completion.completed_all(connection, [each.event for each in deliveries])
+        self._touched.clear()
+        for delivery, (event, _) in zip(deliveries, whole, strict=True):
+            self._attempt(connection, delivery, event, names.get(delivery.host, delivery.host))
+        for visited, host in self._touched.values():
+            if visited.findings:
+                raising.refresh(connection, alerts.describe(visited, *host, self._titles))
         cursors.advance(connection, CURSOR, deliveries[-1].seq)
         counts = {f"detect.{name}": count for name, count in self.engine.take_counts().items() if count}
         counters.add_all(connection, counts)
         return len(deliveries)
 
-    def _attempt(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+    def _attempt(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
+        """Deals with one event, or undoes all that it began and passes it by."""
         try:
             with connection.begin_nested():
-                self._deal_with(connection, delivery, host_name)
+                project.apply(connection, delivery.host, delivery.event)
+                if event["kind"] == "update":
+                    self._learn(connection, delivery, host_name)
+                elif "session" in event:
+                    self._see(connection, delivery, event, host_name)
         except exc.OperationalError:
             raise  # the database's trouble, not the event's
         except Exception:
-            log.exception("event %s could not be dealt with and was passed by", delivery.event["id"])
+            log.exception("event %s could not be dealt with and was passed by", event["id"])
             counters.add(connection, "detect.events_failed")
-            self._visits.forget()
+            self._visits.forget(event.get("session"))
+            self._touched.pop(event.get("session"), None)
 
-    def _deal_with(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
-        project.apply(connection, delivery.host, delivery.event)
-        if delivery.event["kind"] == "update":
-            self._learn(connection, delivery, host_name)
-        elif "session" in delivery.event:
-            self._see(connection, delivery, host_name)
-
-    def _see(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
+    def _see(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
         """The next event of a visit."""
-        visited = self._visits.before(connection, delivery.event["session"], delivery.seq)
-        event = completion.completed_all(connection, [delivery.event])[0][0]
+        visited = self._visits.before(connection, event["session"], delivery.seq)
         visited.add(event)
         found = self.engine.evaluate(visited.now(), event)
         self._raise(connection, visited, found, (delivery.host, host_name))
 
     def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
         """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
-        query = select(events_table.c.session).where(
-            events_table.c.id == delivery.event["target"],
-            events_table.c.host == delivery.host,
-            events_table.c.seq < delivery.seq,  # a later target will be read with this update merged in
+        query = select(events.c.session).where(
+            events.c.id == delivery.event["target"],
+            events.c.host == delivery.host,
+            events.c.seq < delivery.seq,  # a later target will be read with this update merged in
         )
         session = connection.execute(query).scalar_one_or_none()
         event = completion.completed(connection, delivery.event["target"])
         if session is None or event is None:
             return
+        host = (delivery.host, host_name)
         visited = self._visits.before(connection, session, delivery.seq)
+        before = alerts.describe(visited, *host, self._titles) if visited.findings else None
         visited.complete(event)
         found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
-        before = _text(connection, session)
-        self._raise(connection, visited, found, (delivery.host, host_name))
-        if before is not None and before != _text(connection, session):
+        after = self._raise(connection, visited, found, host)
+        if before and after and (before.title, before.sentence) != (after.title, after.sentence):
             detail = {"event": event["id"], "learned": sorted(delivery.event["set"])}
             raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
 
     def _raise(
         self, connection: Connection, visited: Visited, found: Sequence[Raised], host: tuple[str, str]
-    ) -> None:
+    ) -> NewAlert | None:
+        """The visit's alert as it stands now, in the store at the latest with the end of the batch."""
+        self._touched[visited.session] = (visited, host)
         new, refused = alerts.admit(visited.entry, visited.findings, found)
         if refused:
             counters.add(connection, "detect.findings_left_out", refused)
         visited.findings = alerts.judged_again(visited.findings, new)
         if not visited.findings:
-            return
+            return None
         alert = alerts.describe(visited, *host, self._titles)
-        if not new:
-            raising.refresh(connection, alert)
-            return
-        raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
-
-
-def _text(connection: Connection, session: str) -> tuple[str, str] | None:
-    """What the alert of a session says; None while it has none."""
-    query = select(alerts_table.c.title, alerts_table.c.sentence).where(alerts_table.c.session == session)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else (row.title, row.sentence)
+        if new:
+            raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
+        return alert
 
 
 def _built_in() -> Engine:

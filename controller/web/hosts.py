@@ -83,5 +83,8 @@ def condition(host: HostView, now: int) -> dict[str, Any]:
     if why:
         return {"name": "degraded", "why": why}
     if host["losses"] or host["refused"]:
-        return {"name": "losing", "why": ["Events of this host were lost or refused; the counts are below."]}
+        return {
+            "name": "losing",
+            "why": ["Events of this host were lost or refused; its page has the counts."],
+        }
     return {"name": "well", "why": []}

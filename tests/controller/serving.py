@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from sensor import wire
 from tests.controller import make
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -48,6 +50,22 @@ class Served:
         return subprocess.run(
             line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **options
         )
+
+    def run_bare(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """A command without any option of ours."""
+        return subprocess.run(
+            [*PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False, **options
+        )
+
+    @contextmanager
+    def follow(self, *words: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """The objects that a following command prints, as they come; Ctrl-C at the end has to end it well."""
+        line = [*PROGRAM, "--state", str(self.state), *words]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            yield (json.loads(each) for each in process.stdout)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE_S) == 0
+            assert process.stderr.read() == ""
 
     def command(self, *words: str) -> str:
         """What a command prints that has to succeed."""

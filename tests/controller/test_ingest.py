@@ -230,7 +230,7 @@ def test_hostile_text_is_kept_exactly_and_shown_harmlessly(sensor):
     event = make.entry(1, sensor.host)
     event["process"]["argv"] = words
     sensor.stored(event)
-    wait_for(lambda: sensor.served.judged())
+    wait_for(sensor.served.judged)
 
     (row,) = sensor.served.read("entries", "list", "--host", sensor.host)
     assert row["process"]["argv"] == words

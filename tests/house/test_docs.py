@@ -24,7 +24,7 @@ def test_a_reference_is_what_the_programs_say_themselves(page):
 
 @pytest.mark.parametrize("path", SINGLE)
 def test_every_command_has_help_with_an_example(path):
-    help_ = f"{SINGLE[path].help or str()}\n{SINGLE[path].epilog or str()}"
+    help_ = (SINGLE[path].help or "") + "\n" + (SINGLE[path].epilog or "")
     assert help_.strip()
     if SINGLE[path].name != "version":
         assert re.search(r"Examples?:", help_)

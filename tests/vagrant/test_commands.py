@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,8 +47,9 @@ def lab(folder):
     return {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
 
 
-def _start(command: str, lab: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _start(command: str, lab: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "-m", "vagrant.local", command],
         env=lab,
         cwd=ROOT,
@@ -54,7 +57,12 @@ def _start(command: str, lab: dict[str, str]) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def _read_until(process: subprocess.Popen[str], end: str) -> str:
@@ -82,7 +90,7 @@ def test_up_tells_how_it_watches_and_where_to_look_and_ends_cleanly(lab, folder)
     with _start("up", lab) as up:
         said = _read_until(up, "Ctrl-C stops both")
         assert re.search(r"^loader +(core|bcc)", said, re.MULTILINE)
-        assert re.search(r"^hook +setns", said, re.MULTILINE)
+        assert re.search(r"^hook .*setns", said, re.MULTILINE)
         assert re.search(
             rf"^dashboard +https://localhost:{lab['NSENTRY_PORT']}/login\S+$", said, re.MULTILINE
         )

@@ -41,8 +41,10 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         )
     if run and event["process"]["argv"] is not None and any(map(_dumps_environment, run)):
         return Finding(Severity.MEDIUM, "the environment, which often holds secrets, was printed", MATCHED)
+    if not (own := _looks(event)):
+        return None
     earlier = {look for each in visit.before(event) for look in _looks(each)}
-    looks = earlier | _looks(event)
+    looks = earlier | own
     if len(looks) < FEW or looks == earlier:
         return None
     severity = Severity.LOW if len(looks) < MANY else Severity.MEDIUM

@@ -55,6 +55,16 @@ def test_a_long_visit_read_from_the_store_is_bounded_alike(tmp_path):
             assert asdict(visits.load(connection, "h1/b1/1", 10_000)) == asdict(_followed(many))
 
 
+def test_a_command_line_of_any_length_is_remembered_in_part():
+    """Half a thousand of two megabytes each would be a gigabyte in memory."""
+    long = command(2, "x", *["a" * 4000] * 500)
+    visited = _followed([event("docker-exec"), long])
+    kept = visited.executions[-1]["process"]
+    assert kept["argv"] == ["x", "a" * 4000, "a" * 4000]
+    assert kept["argv_cut"]
+    assert len(long["process"]["argv"]) == 501
+
+
 def test_what_is_forgotten_is_read_again(tmp_path):
     with collector(tmp_path) as here:
         here.take_in(event("docker-exec"))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facets, search and states: all of it in the address (Q4, Q5)."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def _query(page):
+    return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+
+
+def _hosts(page):
+    return {each.inner_text() for each in page.locator(".alert .host").all()}
+
+
+def test_facet_filters_and_the_address_keeps_it(open_page):
+    """Q4, Q5: a click filters in; the address says it; a reload shows the same; a second one takes it off."""
+    page = open_page()
+    page.click("#facet-host a.in >> text=edge-1")
+    assert _query(page) == {"host": ["edge-1"]}
+    assert _hosts(page) == {"edge-1"}
+    page.reload()
+    assert _hosts(page) == {"edge-1"}
+    assert page.locator("#facet-host .chosen").count() == 1
+    page.click("#facet-host .chosen a.in")
+    assert _query(page) == {}
+
+
+def test_alt_click_leaves_a_value_out(open_page):
+    """Q4: with alt, or by the minus beside it, a value is left out."""
+    page = open_page()
+    page.click("#facet-host a.in >> text=build-7", modifiers=["Alt"])
+    assert _query(page) == {"-host": ["build-7"]}
+    assert "build-7" not in _hosts(page)
+    page.click(".chip.out")
+    assert "build-7" in _hosts(page)
+
+
+def test_search_keeps_the_filters(open_page):
+    """Free text narrows what the facets left."""
+    page = open_page("/alerts?host=edge-1")
+    page.keyboard.press("/")
+    page.keyboard.type("nsenter payments")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=nsenter**")
+    assert _query(page)["host"] == ["edge-1"]
+    assert page.locator(".alert").count() == 1
+
+
+def test_nothing_found_says_how_to_go_on(open_page):
+    """X6: an empty list says why, and leads out."""
+    page = open_page("/alerts?q=no-such-thing")
+    assert page.inner_text(".empty h2") == "No alert matches these filters"
+    page.click(".empty a")
+    assert page.locator(".alert").count() > 5
+
+
+def test_every_page_has_its_json_twin(open_page):
+    """Q5: the link "JSON" leads to the data of the very same view."""
+    page = open_page("/alerts?host=edge-1&order=newest")
+    shown = page.locator(".alert").count()
+    href = page.get_attribute("a.twin", "href")
+    assert len(page.request.get(href, ignore_https_errors=True).json()["alerts"]) == shown
