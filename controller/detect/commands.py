@@ -6,7 +6,7 @@ be unknown, cut or redacted, and a shell has a hundred ways to spell a word ("c'
 really executes arrives as an event of its own; reading its string besides catches what it does without exec
 (builtins, redirections to /dev/tcp, commands never reached) and shows the intent at the first event.
 
-Everything is bounded: depth of nesting, number of invocations, and text by `wire.MAX_TEXT`.
+Everything is bounded: depth of nesting, number of invocations, and text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from controller.detect.programs import MULTICALL, SHELLS, words
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 4
 MAX_INVOCATIONS: Final = 128
+MAX_READ: Final = 32_768
+"""Characters of a command line that rules see."""
 MAX_CACHED: Final = 8192
 """Characters of command lines whose reading is remembered: the cache's size is not for others to choose."""
 
@@ -74,7 +76,7 @@ def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
     process = event.get("process")
     if process is None:
         return ()
-    argv = process["argv"] or ()
+    argv = _read(process["argv"] or ())
     names = [
         name
         for name in (process["exe"], process["filename"], *argv[:1])
@@ -84,6 +86,14 @@ def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
         # "busybox" says nothing then, and the first argument is not its applet
         names = [name for name in names if _base_name(name) not in MULTICALL]
     return tuple((name, *argv[1:]) for name in names)
+
+
+def _read(argv: Sequence[str]) -> Sequence[str]:
+    """As many of the arguments as are read: all of them, but in a command line that is there to be slow."""
+    if sum(map(len, argv)) <= MAX_READ:
+        return argv
+    ends = accumulate(map(len, argv))
+    return [argument for argument, end in zip(argv, ends, strict=True) if end <= MAX_READ]
 
 
 @lru_cache(maxsize=4096)

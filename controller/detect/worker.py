@@ -68,7 +68,7 @@ class Worker:
         self._titles = {each.id: each.title for each in self.engine.detections}
         self._visits = Visits()
         self._touched: dict[str, tuple[Visited, tuple[str, str]]] = {}
-        """Visits of the batch under way, with id and name of their host: brought up to date once, at its end."""
+        """Visits of the batch under way, with id and name of their host: refreshed once, at its end."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="detect", daemon=True)
 
@@ -106,7 +106,8 @@ class Worker:
         pause = RETRY_S[0]
         while not self._stopping.is_set():
             try:
-                done = self.run_once()
+                if self.run_once() == 0:
+                    self._wait()
             except (StoreError, exc.OperationalError) as error:
                 self.failed_batches += 1
                 log.warning("the database took no events: %s; trying again in %.1f s", error, pause)
@@ -114,8 +115,6 @@ class Worker:
                 pause = min(2 * pause, RETRY_S[1])
                 continue
             pause = RETRY_S[0]
-            if done == 0:
-                self._wait()
 
     def _wait(self) -> None:
         with self._store.read() as connection:
@@ -154,7 +153,7 @@ class Worker:
             log.exception("event %s could not be dealt with and was passed by", event["id"])
             counters.add(connection, "detect.events_failed")
             self._visits.forget(event.get("session"))
-            self._touched.pop(event.get("session"), None)
+            self._touched.pop(event.get("session", ""), None)
 
     def _see(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
         """The next event of a visit."""

@@ -101,7 +101,7 @@ def test_times_can_be_local(open_page):
     page.click("#clock")
     assert page.locator("td time").first.inner_text() != utc
     page.reload()
-    assert page.inner_text("#clock") == "local"
+    assert page.inner_text("#clock-text") == "local"
 
 
 def test_empty_controller_says_what_to_do(open_page, tmp_path):

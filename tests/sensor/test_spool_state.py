@@ -26,6 +26,7 @@ from sensor.health import Counters
 from sensor.spool import Pending, Spool
 
 MAX_BYTES = 6000
+MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of commits need no real disk
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -35,7 +36,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="spool-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="spool-", dir=MEMORY if MEMORY.is_dir() else None))
         self.given: set[str] = set()
         self.handed_out: set[str] = set()
         self.arrived: set[str] = set()
@@ -107,7 +108,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.deliver(self.spool.peek())
 
     def reopen(self) -> None:
-        """What arrived and was not acknowledged may now give way like all else, and be told as lost as well."""
+        """What arrived and was not acknowledged may now give way like all else, and be told as lost too."""
         rows = self.spool._rows.connection.execute("SELECT body FROM events").fetchall()
         waiting = {msgpack.unpackb(body)["id"] for (body,) in rows}
         self.spool.close()

@@ -17,7 +17,6 @@ TITLE = "Reconnaissance or credential reading inside a container"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1552.001", "T1552.007", "T1003.008", "T1082", "T1057")
 FEW, MANY = 2, 4  # how many different looks make a pattern, and a strong one
-
 MATCHED = ("process.exe", "process.argv", "process.user")
 LOOKED_AT = re.compile(
     r"^/etc/(?:passwd|group|os-release|issue|hosts|resolv\.conf)$|^/proc/(?:version|cpuinfo|mounts|(?:1|self)/"

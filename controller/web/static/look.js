@@ -10,10 +10,8 @@
     else document.documentElement.dataset.look = look;
   };
   const name = () => {
-    const button = document.getElementById("look");
-    if (!button) return;
-    document.getElementById("look-text").textContent = chosen();
-    button.setAttribute("aria-label", `Colours: ${chosen() === "auto" ? "as the system" : chosen()}`);
+    const shown = document.getElementById("look-text");
+    if (shown) shown.textContent = chosen();
   };
   apply();
   document.addEventListener("DOMContentLoaded", name);

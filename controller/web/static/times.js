@@ -30,9 +30,7 @@
       const shown = "ago" in time.dataset ? ago(when) : whole;
       if (time.textContent !== shown) time.textContent = shown;
     }
-    const button = document.getElementById("clock");
-    button.textContent = local() ? "local" : "UTC";
-    button.setAttribute("aria-label", local() ? "Times are local; switch to UTC" : "Times are in UTC; switch to local");
+    document.getElementById("clock-text").textContent = local() ? "local" : "UTC";
   }
 
   document.getElementById("clock").addEventListener("click", () => {

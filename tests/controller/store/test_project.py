@@ -218,7 +218,11 @@ def projected(url, batches):
             return rows(connection)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXPECTED: dict = {}
+"""What the visit becomes when it arrives in order, once."""
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.randoms(use_true_random=False))
 def test_the_order_and_repetition_of_arrival_do_not_matter(tmp_path_factory, empty_database, chance):
     """At least once, in any order, in any batches: the same rows."""
@@ -230,12 +234,13 @@ def test_the_order_and_repetition_of_arrival_do_not_matter(tmp_path_factory, emp
         return f"sqlite:///{path}"
 
     events = visit()
-    expected = projected(fresh("one"), [events])
+    if not EXPECTED:
+        EXPECTED.update(projected(fresh("in order"), [events]))
     shuffled = events + chance.sample(events, 5)
     chance.shuffle(shuffled)
     cut = chance.randrange(len(shuffled))
 
-    assert projected(fresh("other"), [shuffled[:cut], shuffled[cut:]]) == expected
+    assert projected(fresh("shuffled"), [shuffled[:cut], shuffled[cut:]]) == EXPECTED
 
 
 def test_projecting_everything_again_changes_nothing(store, take):
