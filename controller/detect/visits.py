@@ -53,8 +53,9 @@ class Visited:
         self.first_seen = min(self.first_seen or event["time"], event["time"])
         self.last_seen = max(self.last_seen or event["time"], event["time"])
         self.commands += event["kind"] == "command"
-        if event["kind"] == "entry" or (event["kind"] == "attempt" and self.entry is None):
-            self.entry = event
+        kinds = (event["kind"], None if self.entry is None else self.entry["kind"])
+        if kinds in {("entry", None), ("entry", "attempt"), ("attempt", None)}:
+            self.entry = event  # the first entry, else the first attempt, as the session's row has it
         if event["kind"] in {"entry", "command"}:
             self.executions.append(_remembered(event))
             del self.executions[:-KEPT]
@@ -123,10 +124,12 @@ def load(connection: Connection, session: str, before: int) -> Visited:
     visited = Visited(session)
     if totals[0] == 0:
         return visited
-    opening = _bodies(connection, mine & events.c.kind.in_(("entry", "attempt")), 2)
-    latest = _bodies(connection, mine & events.c.kind.in_(("entry", "command")), KEPT)
-    for event in [*opening, *latest]:
-        visited.add(event)
+    for kind in ("entry", "attempt"):
+        if visited.entry is None:
+            first = _bodies(connection, mine & (events.c.kind == kind), events.c.seq, 1)
+            visited.entry = first[0] if first else None
+    executed = mine & events.c.kind.in_(("entry", "command"))
+    latest = _bodies(connection, executed, events.c.seq.desc(), KEPT)[::-1]
     visited.executions = [_remembered(event) for event in latest]
     visited.events, visited.first_seen, visited.last_seen = totals
     visited.commands = connection.execute(
@@ -136,10 +139,12 @@ def load(connection: Connection, session: str, before: int) -> Visited:
     return visited
 
 
-def _bodies(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[Event]:
-    query = select(events.c.body).where(condition).order_by(events.c.seq.desc()).limit(limit)
+def _bodies(
+    connection: Connection, condition: ColumnElement[bool], order: ColumnElement[int], limit: int
+) -> list[Event]:
+    query = select(events.c.body).where(condition).order_by(order).limit(limit)
     bodies = list(connection.execute(query).scalars())
-    return [event for event, _ in completion.completed_all(connection, bodies[::-1])]
+    return [event for event, _ in completion.completed_all(connection, bodies)]
 
 
 def _findings(connection: Connection, session: str) -> tuple[Raised, ...]:

@@ -24,7 +24,7 @@ def _followed(events):
     st.lists(st.sampled_from(["docker-exec", "attempt", "command", "exit"]), min_size=1, max_size=12),
     st.data(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_reading_it_up_to_any_event_gives_what_following_gave(tmp_path_factory, kinds, data):
     """So a worker that begins again judges with the same visit before its eyes."""
     made = [
