@@ -163,8 +163,8 @@ class StatusSocket:
             _log.debug("a connection to the status socket was not accepted: %s", error)
             return
         if len(self._readers) >= MAX_READERS:
-            connection.close()
             self._health.counters.add("status.turned_away")
+            connection.close()
             return
         connection.setblocking(False)
         self._readers[connection.fileno()] = Reader(connection, time.monotonic())

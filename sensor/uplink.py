@@ -61,7 +61,7 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
         "check the network and the firewalls on the way to {url}",
     ),
 )
-"""Kinds of failure, in words."""
+"""Kinds of failure, in words. The last comes last: urllib3 takes each failed connection for a timeout."""
 
 
 class UnreachableError(Fault):
@@ -138,16 +138,16 @@ class Uplink:
 
 
 def explain(error: BaseException, url: str, ca: Path) -> UnreachableError:
-    """What kept the controller from answering, by the outermost cause that says it."""
+    """What kept the controller from answering, in words."""
     parts = urlsplit(url)
     names = {"host": parts.hostname, "place": f"{parts.hostname}:{parts.port or 443}", "url": url}
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate(cause, url, ca)
-        for kinds, sentence, fix in _KNOWN:
-            if isinstance(cause, kinds):
-                return _unreachable(sentence.format(**names), fix.format(**names))
+    for kinds, sentence, fix in _KNOWN:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return _unreachable(sentence.format(**names), fix.format(**names))
     inner = printable(str(causes[-1]))[:_MAX_SENTENCE]
     return _unreachable(f"the connection to {names['place']} broke: {inner}", "")
 
