@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +60,7 @@ def test_e_on_a_row_opens_the_closing_of_that_alert(open_page):
     page.keyboard.press("j")
     page.keyboard.press("e")
     page.wait_for_url("**#close")
-    page.wait_for_function("document.activeElement.name === 'state'")
+    expect(page.locator("#close input[type=radio]").first).to_be_focused()
     page.keyboard.press("Escape")
     assert page.get_attribute("#close", "open") is None
 

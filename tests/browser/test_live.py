@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.visits import SHELL, ago, container
+from tests.controller.serving import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +28,7 @@ def test_new_alert_shows_as_a_pill_and_moves_no_row(open_page, hosts):
     hosts["db-1"].send(*hosts["db-1"].visit(box, ago(seconds=2)).exec(*SHELL, tty="pts/0").events)
     page.wait_for_selector("#new:not([hidden])")
     assert page.inner_text("#new") == "1 new"
-    page.wait_for_function(f"Number(document.getElementById('open-count').textContent) > {open_before}")
+    expect(page.locator("#open-count")).to_have_text(str(open_before + 1))
     assert "ledger" in page.inner_text("#facet-container")
     assert _order(page) == order
     assert page.evaluate("window.notReloaded")
@@ -41,7 +43,7 @@ def test_pill_counts_only_what_the_filters_show(open_page, hosts):
     total = page.inner_text(".rail .total")
     box = container("elsewhere", "elsewhere:1")
     hosts["db-1"].send(*hosts["db-1"].visit(box, ago(seconds=2)).exec(*SHELL, tty="pts/0").events)
-    page.wait_for_function("document.getElementById('facet-container').textContent.includes('elsewhere')")
+    expect(page.locator("#facet-container")).to_contain_text("elsewhere")
     assert page.locator("#new").is_hidden()
     assert page.inner_text(".rail .total") == total
 
@@ -50,20 +52,18 @@ def test_alert_page_follows_the_visit(open_page, hosts, served):
     """While somebody is inside, each command appears on the open page, and an open panel stays open."""
     visit = hosts["edge-1"].visit(container("followed", "app:2"), ago(seconds=30)).exec(*SHELL, tty="pts/0")
     hosts["edge-1"].send(*visit.events)
-    list_ = open_page("/alerts?q=followed")
-    list_.wait_for_selector(".alerts a.open >> nth=0", timeout=10_000) if list_.locator(
-        ".alerts"
-    ).count() else list_.click("#new")
-    list_.click("a.open")
-    list_.wait_for_selector("#live[data-live=on]")
-    list_.click("#raw > summary")
-    list_.fill("#comment", "half a sentence")
+    wait_for(lambda: "followed" in served.alerts())
+    page = open_page("/alerts?q=followed")
+    page.click("a.open")
+    page.wait_for_selector("#live[data-live=on]")
+    page.click("#raw > summary")
+    page.fill("#comment", "half a sentence")
     before = len(visit.events)
     hosts["edge-1"].send(*visit.wait(3).run("/usr/bin/whoami", ["whoami", "--now"]).events[before:])
-    list_.wait_for_selector(".steps >> text=whoami --now")
-    assert list_.locator(".tree >> text=whoami --now").count() == 1
-    assert list_.locator("#raw").get_attribute("open") is not None
-    assert list_.input_value("#comment") == "half a sentence"
+    page.wait_for_selector(".steps >> text=whoami --now")
+    assert page.locator(".tree >> text=whoami --now").count() == 1
+    assert page.locator("#raw").get_attribute("open") is not None
+    assert page.input_value("#comment") == "half a sentence"
 
 
 def test_others_see_that_an_alert_is_taken(open_page):
