@@ -76,7 +76,7 @@ def one_line(event: Mapping[str, Any]) -> str:
     parts = [_time(event.get("time", 0)), f"{event.get('kind', '?'):11}"]
     container = event.get("container")
     if container:
-        parts.append(container.get("name") or (container.get("id") or "unknown container")[:12])
+        parts.append(container.get("name") or (container.get("id") or "")[:12] or "unknown container")
     if "means" in event:
         parts.append(f"by {event['means']}")
     process = event.get("process")
