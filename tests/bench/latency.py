@@ -55,9 +55,6 @@ def _visit(pid: int, tail: subprocess.Popen[bytes]) -> float:
         told = json.loads(tail.stdout.readline())
         alert = told["alert"]
         # Other containers of this host are watched too.
-        if (
-            alert["container"] == "bench"
-            and alert["means"] == "ns-join"
-            and told["change"]["action"] == "raised"
-        ):
+        ours = alert["container"]["name"] == "bench" and alert["means"] == "ns-join"
+        if ours and told["change"]["action"] == "raised":
             return time.monotonic() - begin
