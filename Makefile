@@ -13,7 +13,9 @@ PYTHON := $(BIN)/python
 export PYTHONNOUSERSITE := 1
 
 RUN_PACKAGES := python3-venv python3-bpfcc libbpf1 libbpf-dev bpftool clang
-DEMO_PACKAGES := docker.io iproute2 iptables busybox-static
+# Where the kernel confines by AppArmor, dockerd does not start a container without its parser.
+APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),apparmor)
+DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium clang-format git
 
 .PHONY: help
@@ -62,7 +64,8 @@ bench: apt-demo setup-dev ## the benchmarks, as ratios of one run
 # --- what has to be there first ---
 
 # $(call apt,PACKAGES): installs those that are missing. The package lists are fetched only if what is
-# there does not do: a machine that has everything needs no network.
+# there does not do: a machine that has everything needs no network. Debian starts the daemon of a new docker.io
+# on a machine with systemd; nobody asked for that one, and the lab has its own.
 define apt
 @missing=(); \
 for package in $(1); do \
@@ -78,6 +81,10 @@ if [ $${#missing[@]} -gt 0 ]; then \
 	add() { get install --no-install-recommends -y "$${missing[@]}"; }; \
 	mkdir -p build; \
 	add >build/apt.log 2>&1 || { get update && add; } >>build/apt.log 2>&1 || { cat build/apt.log >&2; exit 1; }; \
+	if [[ " $${missing[*]} " = *" docker.io "* && -d /run/systemd/system ]]; then \
+		systemctl disable --now docker.socket docker.service containerd.service || \
+			echo "the daemon of the new docker.io runs on: systemctl disable --now docker" >&2; \
+	fi >>build/apt.log 2>&1; \
 fi
 endef
 
