@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import sync_playwright
 
+from controller.web.gate import COOKIE
 from tests.browser.serving import dashboard
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def _key_digest(url: str) -> str:
     return base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 
+COOKIE_OF_OURS = {"name": COOKIE, "secure": True, "httpOnly": True, "sameSite": "Lax"}
+
+
 class Watch:
     """What a page did that it must not do: violate the policy, fail in a script, open a dialog."""
 
@@ -124,7 +128,7 @@ def open_page(browser, served) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         watch.follow(page)
         if user is not None:
-            page.goto(where.login_link(user))
+            context.add_cookies([{**COOKIE_OF_OURS, "value": where.session_of(user), "url": where.url}])
         page.goto(path)
         return page
 

@@ -31,6 +31,7 @@ class Dashboard(Served):
 
     hosts: dict[str, Host] = field(default_factory=dict)
     """The fleet's hosts by name; they can send more."""
+    sessions: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, cookie: str = "", **more: Any) -> requests.Response:
         """What a program gets that sends this session's cookie."""
@@ -52,6 +53,12 @@ class Dashboard(Served):
         answer = self.get(self.login_link(user).removeprefix(self.url))
         assert answer.status_code == 303, answer.text
         return answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+
+    def session_of(self, user: str) -> str:
+        """A session of this user, opened at the first call."""
+        if user not in self.sessions:
+            self.sessions[user] = self.sign_in(user)
+        return self.sessions[user]
 
     def alerts(self) -> dict[str, dict[str, Any]]:
         """The open alerts, by the name of their container."""

@@ -59,7 +59,7 @@ def test_e_on_a_row_opens_the_closing_of_that_alert(open_page):
     page = open_page("/alerts?container=payments")
     page.keyboard.press("j")
     page.keyboard.press("e")
-    page.wait_for_url("**#close")
+    page.wait_for_url("**#closing")
     expect(page.locator("#close input[type=radio]").first).to_be_focused()
     page.keyboard.press("Escape")
     assert page.get_attribute("#close", "open") is None

@@ -21,9 +21,9 @@ def test_link_opens_the_dashboard_once(open_page, served):
     assert "nsentry-controller login-link" in again.inner_text("main")
 
 
-def test_cookie_cannot_be_read_nor_travel_in_the_clear(open_page):
+def test_cookie_cannot_be_read_nor_travel_in_the_clear(open_page, served):
     """The session's cookie is Secure, HttpOnly, for this host alone, and stays home on others' requests."""
-    page = open_page()
+    page = open_page(served.login_link(), user=None)
     (cookie,) = page.context.cookies()
     assert cookie["name"] == COOKIE
     assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Lax")
@@ -33,7 +33,7 @@ def test_cookie_cannot_be_read_nor_travel_in_the_clear(open_page):
 
 def test_signing_out_ends_the_session_everywhere(open_page, served):
     """After "Sign out" the cookie is worth nothing, even to somebody who kept it."""
-    page = open_page()
+    page = open_page(user="leaving")
     kept = page.context.cookies()[0]["value"]
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/login")
@@ -42,7 +42,7 @@ def test_signing_out_ends_the_session_everywhere(open_page, served):
 
 def test_open_page_notices_that_its_session_ended(open_page, served):
     """The stream ends with the session, and the page says that it no longer follows."""
-    page = open_page()
+    page = open_page(user="cut-off")
     page.wait_for_selector("#live[data-live=on]")
     cookie = page.context.cookies()[0]["value"]
     token = page.get_attribute(".who input[name=csrf]", "value")

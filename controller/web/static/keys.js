@@ -37,7 +37,7 @@
 
   function close() {
     const menu = document.getElementById("close");
-    if (!menu) return openRowAt("#close");
+    if (!menu) return openRowAt("#closing");
     menu.open = true;
     menu.querySelector("input[type=radio]").focus();
   }
@@ -111,5 +111,6 @@
   // A phone first shows the alerts; the filters are one tap away.
   if (matchMedia("(max-width: 900px)").matches) document.querySelector(".rail-all")?.removeAttribute("open");
   document.querySelector(".queue-side .here")?.scrollIntoView({ block: "nearest" });
-  if (location.hash === "#close" && document.getElementById("close")) close();
+  // Not the id of the panel: a browser takes the focus away when it scrolls to the target of an address.
+  if (location.hash === "#closing" && document.getElementById("close")) close();
 })();
