@@ -82,9 +82,9 @@ if [ $${#missing[@]} -gt 0 ]; then \
 	mkdir -p build; \
 	add >build/apt.log 2>&1 || { get update && add; } >>build/apt.log 2>&1 || { cat build/apt.log >&2; exit 1; }; \
 	if [[ " $${missing[*]} " = *" docker.io "* && -d /run/systemd/system ]]; then \
-		systemctl disable --now docker.socket docker.service containerd.service || \
+		systemctl disable --now docker.socket docker.service containerd.service >>build/apt.log 2>&1 || \
 			echo "the daemon of the new docker.io runs on: systemctl disable --now docker" >&2; \
-	fi >>build/apt.log 2>&1; \
+	fi; \
 fi
 endef
 
