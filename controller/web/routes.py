@@ -25,7 +25,7 @@ from controller.web.live import live
 from controller.web.sessions import session_json, session_page, sessions_json, sessions_page
 
 pages: list[BaseRoute] = [
-    Route("/", RedirectResponse("/alerts", 303)),
+    Route("/", RedirectResponse("/alerts", 303), methods=["GET"]),
     Route("/alerts", alerts_page),
     Route("/alerts.json", alerts_json),
     Route("/alerts/counts", alerts_counts),
