@@ -80,7 +80,7 @@ class Watch:
         found = self._containers.sweep()
         for known in found:
             if known.mnt is not None:
-                probe.know_mount(known.mnt, known.init_pid)
+                probe.know_init(known.mnt, known.init_pid)
             self._metadata.complete(known, self._settled.put)
         return len(found)
 
@@ -138,7 +138,7 @@ class Watch:
             self._count("entry.mount_of_no_container")
             return
         if self.probe and Flag.INIT not in event.head.flags:
-            self.probe.know_mount(ns.mnt, event.head.pid)
+            self.probe.know_init(ns.mnt, event.head.pid)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
         self._metadata.complete(known, self._settled.put)

@@ -35,8 +35,11 @@ class Probe(Protocol):
     def release(self, cookie: int) -> None:
         """Tells the kernel that this crossing is none: its tasks need not be followed."""
 
-    def know_mount(self, mnt: int, init_pid: int) -> None:
-        """Tells the kernel that this mount namespace exists already: no exec in it is a start."""
+    def know_init(self, mnt: int, init_pid: int) -> None:
+        """Tells the kernel of a container that it did not see start, or not from the beginning.
+
+        No exec in its mount namespace is a start then, and the exit of its first process is told.
+        """
 
     def close(self) -> None:
         """Detaches everything."""

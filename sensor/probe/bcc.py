@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, Callback, ProbeError, Undecoded
 from sensor.probe.core import hook_of
-from sensor.probe.layout import COUNTERS, Undecodable, decode
+from sensor.probe.layout import COUNTERS, Undecodable, decode, init_mark
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _RAW: Final = ("sched_process_fork", "sched_process_exec", "sched_process_exit")
@@ -193,9 +193,11 @@ class BccProbe:
         """See Probe."""
         self._bpf[b"released"][ctypes.c_ulonglong(cookie)] = ctypes.c_uint(1)
 
-    def know_mount(self, mnt: int, init_pid: int) -> None:
+    def know_init(self, mnt: int, init_pid: int) -> None:
         """See Probe."""
         self._bpf[b"mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
+        marks = self._bpf[b"marks"]
+        marks[ctypes.c_uint(init_pid)] = marks.Leaf.from_buffer_copy(init_mark(mnt))
 
     def close(self) -> None:
         """See Probe."""

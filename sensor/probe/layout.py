@@ -189,6 +189,15 @@ EXEC_EXE: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
 EXEC_ARGV: Final = EXEC_EXE + 2 * _PATH_LEN + _FILENAME_LEN
 
 
+_MARK: Final = struct.Struct("=QII20I")
+
+
+def init_mark(mnt: int) -> bytes:
+    """struct mark of a container's first process: no crossing, only its end in mount namespace `mnt` counts."""
+    namespaces = NsSet._make(mnt if name == "mnt" else 0 for name in NsSet._fields)
+    return _MARK.pack(0, Flag.INIT, 0, *namespaces, *namespaces)
+
+
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed
     """The bytes are none of the layout: object and agent are of different versions."""
 

@@ -139,3 +139,18 @@ def test_starts_are_starts_and_no_entries(dockerd: Dockerd, watching: Watching, 
     assert sorted(seen("start")) == sorted(seen("stop")) == sorted(ours)
     assert not seen("entry", "attempt")
     dockerd.docker("rm", *ours)
+
+
+def test_the_stop_of_a_container_that_ran_before_the_sensor_is_told(
+    dockerd: Dockerd, watching: Watching, web: str
+) -> None:
+    older = dockerd.run("busybox:demo", "sleep", "3600")
+    later = Watching(watching.probe.loader, [str(dockerd.socket)])
+    try:
+        dockerd.docker("kill", older)
+        later.until(lambda: bool(later.of("stop", older)))
+        assert later.of("stop", older)[0]["signal"] == 9
+        assert not later.of("start", older)
+    finally:
+        later.close()
+        dockerd.docker("rm", "-f", older)
