@@ -37,7 +37,7 @@ def test_nothing_answers_without_a_session(served, path, method, cookie):
     answer = served.ask(method, path, cookie)
     assert answer.status_code in ({401, 405} if path == "/login" else {401})
     assert "set-cookie" not in answer.headers
-    assert 'href="/alerts"' not in answer.text
+    assert 'class="top"' not in answer.text
 
 
 def test_refusal_says_how_to_get_in(served):
