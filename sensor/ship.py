@@ -106,7 +106,8 @@ class Shipper:
         try:
             answer = self._uplink.post(BATCHES, self._packed(pending))
         except Fault as fault:
-            self._again(pending, "unreachable", f"{fault.sentence}. {fault.fix}".rstrip())
+            advice = f" (to mend it: {fault.fix})" if fault.fix else ""
+            self._again(pending, "unreachable", fault.sentence + advice)
             return False
         return self._settle(pending, answer)
 

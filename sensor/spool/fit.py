@@ -18,8 +18,6 @@ _log: Final = logging.getLogger("sensor.spool")
 MAX_EVENT_BYTES: Final = wire.MAX_BATCH_BYTES - 64 * 1024
 """Largest packed event: it has to go into a batch with the batch's own fields."""
 
-_LARGEST_INTEGER: Final = 2**64 - 1
-_SMALLEST_INTEGER: Final = -(2**63)
 _SHORT_TEXT: Final = 256
 _FEW: Final = 32
 _MAX_DEPTH: Final = 8
@@ -50,54 +48,52 @@ def fit(event: Mapping[str, Any]) -> tuple[bytes, bool]:
 
     Raises ValueError or TypeError for what cannot be packed however it is cut.
     """
-    fitted = _fitted(event, wire.MAX_TEXT, wire.MAX_ARGS)
-    packed = wire.pack(fitted)
+    if _fits(event) and len(event.get("ancestry", ())) <= wire.MAX_ANCESTRY:
+        try:
+            packed = wire.pack(event)
+        except UnicodeEncodeError:
+            pass  # a lone surrogate: escaped below
+        else:
+            if len(packed) <= MAX_EVENT_BYTES:
+                return packed, False
+    packed = wire.pack(_fitted(event, wire.MAX_TEXT, wire.MAX_ARGS))
     if len(packed) > MAX_EVENT_BYTES:
-        fitted = _fitted(event, _SHORT_TEXT, _FEW)
-        packed = wire.pack(fitted)
+        packed = wire.pack(_fitted(event, _SHORT_TEXT, _FEW))
     if len(packed) > MAX_EVENT_BYTES:
         raise ValueError(f"{len(packed)} bytes, at most {MAX_EVENT_BYTES} can be sent")
-    return packed, fitted is not event
+    return packed, True
+
+
+def _fits(value: Any, depth: int = 0) -> bool:  # noqa: ANN401 - any value of an event
+    """A quick look, for nearly every event fits as it is."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= wire.MAX_TEXT
+    if kind is dict:
+        return depth <= _MAX_DEPTH and all([_fits(held, depth + 1) for held in value.values()])  # noqa: C419
+    if kind is list:
+        within = depth <= _MAX_DEPTH and len(value) <= wire.MAX_ARGS
+        return within and all([_fits(item, depth + 1) for item in value])  # noqa: C419 - a generator costs twice
+    return True
 
 
 def _fitted(value: Any, text: int, items: int, depth: int = 0) -> Any:  # noqa: ANN401 - any value of an event
-    """The very same object where it fits, so that the usual event is not copied."""
+    """A copy with strings and lists cut to the bounds."""
     if isinstance(value, str):
-        return value if len(value) <= text and _encodable(value) else _cut_text(value, text)
+        return _cut_text(value, text)
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
-    if isinstance(value, Mapping):
-        return _fitted_map(value, text, items, depth)
     if isinstance(value, list):
-        kept = value if len(value) <= items else value[:items]
-        new = [_fitted(item, text, items, depth + 1) for item in kept]
-        return value if len(new) == len(value) and all(map(_same, new, value)) else new
-    if isinstance(value, int) and not _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
-        raise ValueError("an integer of more than 64 bits")
-    return value
-
-
-def _fitted_map(value: Mapping[str, Any], text: int, items: int, depth: int) -> Mapping[str, Any]:
-    new = {
-        _fitted(name, text, items): _fitted(
-            held, text, wire.MAX_ANCESTRY if name == "ancestry" else items, depth + 1
-        )
-        for name, held in value.items()
-    }
-    if all(new.get(name) is held for name, held in value.items()):
+        return [_fitted(item, text, items, depth + 1) for item in value[:items]]
+    if not isinstance(value, Mapping):
         return value
-    if new.get("argv") is not value.get("argv") and "argv_cut" in new:
+    new = {}
+    for name, held in value.items():
+        most = wire.MAX_ANCESTRY if name == "ancestry" else items
+        new[_cut_text(name, text)] = _fitted(held, text, most, depth + 1)
+    if "argv_cut" in new and new.get("argv") != value.get("argv"):
         new["argv_cut"] = True
     return new
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other
-
-
-def _encodable(value: str) -> bool:
-    """UTF-8 has no lone surrogates; text without any non-ASCII needs no look."""
-    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _cut_text(value: str, length: int) -> str:

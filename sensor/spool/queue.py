@@ -26,8 +26,9 @@ from sensor import wire
 from sensor.fault import ExitCode, Fault
 from sensor.health import Counters
 from sensor.spool import file
+from sensor.spool.disk import Disk
 from sensor.spool.fit import pack_all
-from sensor.spool.rows import ENTRY, ORDINARY, Pending, Row, Rows, size_of
+from sensor.spool.rows import ENTRY, ORDINARY, Pending, Rows
 
 Lane = Literal["entry", "ordinary"]
 T = TypeVar("T")
@@ -35,10 +36,9 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("sensor.spool")
 _LANES: Final[dict[Lane, int]] = {"entry": ENTRY, "ordinary": ORDINARY}
 _RESERVED_IDS: Final = 4096
-_SHED_BYTES: Final = 64 * 1024
-"""Given up at once where the disk is full: a few rows less would leave no page of the file wholly free."""
 _KEEPING: Final = "keep events"
 _FORGETTING: Final = "forget what arrived"
+_READING: Final = "hand out events"
 
 
 class Spool:
@@ -46,7 +46,7 @@ class Spool:
 
     _descriptor: int
     _rows: Rows
-    _keeper: sqlite3.Connection
+    _disk: Disk
 
     def __init__(self, path: Path, max_bytes: int, host: str, boot: str, counters: Counters) -> None:
         self._path = path
@@ -84,7 +84,8 @@ class Spool:
     def close(self) -> None:
         """Let go of the file. What waits goes on waiting."""
         with self._arrived:
-            self._keeper.close()
+            self._save()
+            self._disk.close()
             self._rows.connection.close()
             os.close(self._descriptor)
 
@@ -112,24 +113,19 @@ class Spool:
             self._counters.add("spool.shortened", shortened)
             self._lose("spool.unpackable", unpackable)
             stored = self._attempt(lambda: self._rows.insert(rows, to), _KEEPING)
-            if stored is None and self._shed(rows, to):
-                stored = self._attempt(lambda: self._rows.insert(rows, to), _KEEPING)
+            if stored is None:
+                stored = self._squeeze(lambda: self._rows.replace(rows, to), _KEEPING)
             if stored is None:
                 self._lose("spool.disk", len(rows))
+                self._save()
             self._arrived.notify_all()
         return stored or 0
-
-    def _shed(self, rows: list[Row], to: int) -> bool:
-        """The disk has no room: bring what is in the log to the file, and free pages of the file itself."""
-        self.sync()
-        need = sum(size_of(body) for _, body in rows) + _SHED_BYTES
-        return bool(self._attempt(lambda: self._rows.evict(need, to)))
 
     def lost(self, cause: str, count: int) -> None:
         """Tell of events that were lost before they reached the spool: goes out as a loss event."""
         with self._arrived:
             self._lose(cause, count)
-            self._attempt(lambda: None)
+            self._save()
             self._arrived.notify_all()
 
     # -- out
@@ -153,24 +149,27 @@ class Spool:
         with self._arrived:
             if self._unsaved or self._rows.books.losses:
                 self._attempt(lambda: self._rows.tell_losses(self._next_sequence, self._prefix))
-            found = self._attempt(lambda: self._rows.oldest(max_events, max_bytes, self._acknowledged))
-        return found or Pending((), ())
+            try:
+                found = self._rows.oldest(max_events, max_bytes, self._acknowledged)
+            except sqlite3.Error as error:
+                self._failed(error, _READING)
+                return Pending((), ())
+            self._trouble.pop(_READING, None)
+            return found
 
     def ack(self, pending: Pending) -> None:
         """The controller has stored these: they need not be kept any longer."""
         with self._arrived:
             self._acknowledged.update(pending.token)
             self._counters.add("spool.acknowledged", len(pending))
-            if self._attempt(lambda: self._rows.forget(self._acknowledged), _FORGETTING) is not None:
-                self._acknowledged.clear()
+            self._forget()
 
     def refuse(self, pending: Pending, reason: str) -> None:
         """The controller will never take these: set them aside for a person to look at, counted as lost."""
         with self._arrived:
             self._acknowledged.update(pending.token)
             self._attempt(lambda: self._rows.set_aside(pending, reason))
-            if self._attempt(lambda: self._rows.forget(self._acknowledged), _FORGETTING) is not None:
-                self._acknowledged.clear()
+            self._forget()
 
     def refused(self) -> list[tuple[str, dict[str, Any]]]:
         """Reason and event of those that were set aside, oldest first; a bounded number is kept."""
@@ -181,16 +180,11 @@ class Spool:
 
     def sync(self) -> None:
         """Bring what was appended safely to the disk, power cuts included. Meant for once a second."""
-        if not self._unsynced:
-            return
-        self._unsynced = False
-        try:
-            # By another connection, so that append() goes on meanwhile.
-            self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error as error:
-            self._unsynced = True
-            self._counters.add("spool.sync_failed")
-            _log.debug("the spool cannot be brought to the disk: %s", error)
+        if self._unsynced:
+            self._unsynced = not self._disk.checkpoint()
+            self._counters.add("spool.sync_failed", self._unsynced)
+        with self._arrived:
+            self._disk.relax()
 
     def gauges(self) -> dict[str, Callable[[], float | None]]:
         """What the heartbeat shows of it, by name."""
@@ -211,7 +205,12 @@ class Spool:
 
     def trouble(self) -> list[str]:
         """What does not work now, one sentence each."""
-        return list(self._trouble.values())
+        said = list(self._trouble.values())
+        if self._disk.tight:
+            said.append(
+                f"the disk of {self._path.parent} is full: in the spool, old events give way to new ones"
+            )
+        return said
 
     # -- the file
 
@@ -237,7 +236,7 @@ class Spool:
                 exit_code=ExitCode.CONFIG,
                 fix=f"df -h {self._path.parent}",
             ) from error
-        self._keeper = file.connect(self._path)
+        self._disk = Disk(self._path, connection)
         self._rows = Rows(connection, self._max_bytes)
 
     def _move_aside(self, error: Exception, lost: int) -> None:
@@ -257,26 +256,46 @@ class Spool:
             return None
         self._unsaved.clear()
         self._unsynced = True
-        self._trouble.pop(purpose, None)
+        if result is not None:
+            self._trouble.pop(purpose, None)
         for name, count in self._rows.books.counted.items():
             self._counters.add(name, count)
         self._rows.books.counted.clear()
         return result
+
+    def _squeeze(self, work: Callable[[], T], purpose: str) -> T | None:
+        """The same on a disk that is full, in the space that the file has."""
+        self._disk.tighten()
+        result = self._attempt(work, purpose)
+        self._disk.settle()
+        return result
+
+    def _forget(self) -> None:
+        forgotten = self._attempt(lambda: self._rows.forget(self._acknowledged), _FORGETTING)
+        if forgotten is None:
+            forgotten = self._squeeze(lambda: self._rows.forget(self._acknowledged), _FORGETTING)
+        if forgotten is not None:
+            self._acknowledged.clear()
 
     def _failed(self, error: sqlite3.Error, purpose: str) -> None:
         meaning = file.explain(error)
         self._counters.add("spool.failed")
         if isinstance(meaning, file.DamagedError):
             lost = self._rows.books.events - len(self._acknowledged)
-            self._keeper.close()
+            self._disk.close()
             self._rows.connection.close()
             self._move_aside(meaning, lost=max(lost, 1))
             self._acknowledged.clear()
             self._open_rows()
             return
-        if purpose and purpose not in self._trouble:
+        if purpose and purpose not in self._trouble and not self._disk.tight:
             _log.error("the spool cannot %s: %s", purpose, meaning)
             self._trouble[purpose] = f"the spool cannot {purpose}: {meaning}"
+
+    def _save(self) -> None:
+        """Bring losses to the disk: a count takes a place that is there, even where no event finds one."""
+        if self._unsaved:
+            self._attempt(lambda: None)
 
     def _with_losses(self, work: Callable[[], T]) -> Callable[[], T]:
         def both() -> T:

@@ -24,6 +24,9 @@ LOSS: Final = 2
 MAX_REFUSED: Final = 1000
 """Refused events that are kept for a person to look at; the oldest give way."""
 
+SHED_BYTES: Final = 64 * 1024
+"""Given up at once where the disk is full: a few rows less would leave no page of the file wholly free."""
+
 _OVERHEAD: Final = 48
 """Bytes that SQLite needs for a row and its place in the index, about."""
 
@@ -127,6 +130,11 @@ class Rows:
                 stored += 1
         self.books.counted["spool.appended"] += stored
         return stored
+
+    def replace(self, rows: list[Row], lane: int) -> int | None:
+        """Keep events in the place of older ones, for the file cannot grow; None without older ones."""
+        need = sum(size_of(body) for _, body in rows)
+        return self.insert(rows, lane) if self.evict(need + SHED_BYTES, lane) else None
 
     def evict(self, excess: int, lane: int) -> int:
         """Delete what gives way to `lane`, oldest first, until `excess` bytes are free; the bytes freed."""

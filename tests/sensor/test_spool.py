@@ -340,7 +340,7 @@ def test_a_full_disk_loses_by_count_and_never_raises(opened):
         spool.append(events(spool, 1, size=50_000, kind="entry"))
     assert counters.get("lost.spool.disk") == 10
     assert "cannot keep events" in spool.trouble()[0]
-    spool._rows.connection.execute("PRAGMA max_page_count = 1000000")
+    spool.sync()  # the disk has room again, and the spool may grow
     spool.ack(pending)
     found = drain(spool)
     assert losses(found) == {"spool.disk": 10}
@@ -390,7 +390,7 @@ def test_a_disk_that_is_really_full(tmp_path):
             spool.append(events(spool, 10, size=5000, kind="entry"))
             spool.sync()
             given += 10
-        assert spool.trouble()
+        assert any("is full" in sentence for sentence in spool.trouble())
         found = []
         while pending := spool.peek(max_events=50):
             found += unpacked(pending)
@@ -400,6 +400,8 @@ def test_a_disk_that_is_really_full(tmp_path):
         told = sum(losses(found + drain(spool)).values())
         assert [event["id"] for event in kept] == sorted((event["id"] for event in kept), key=sequence)
         assert len({event["id"] for event in kept}) + told == given
+        assert len(kept) > 20
+        assert kept[-1]["n"] == 9, "the newest are kept, not the oldest"
         spool.close()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
