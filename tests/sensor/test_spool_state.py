@@ -171,5 +171,5 @@ class SpoolMachine(RuleBasedStateMachine):
 
 TestSpool = SpoolMachine.TestCase
 TestSpool.settings = settings(
-    max_examples=int(os.environ.get("NSENTRY_STATE_EXAMPLES", "40")), stateful_step_count=40, deadline=None
+    max_examples=int(os.environ.get("NSENTRY_STATE_EXAMPLES", "60")), stateful_step_count=40, deadline=None
 )
