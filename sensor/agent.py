@@ -20,12 +20,13 @@ from sensor.enrich.processes import Snapshot
 from sensor.enrich.redact import Redactor
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
-from sensor.entry.report import Reporter
+from sensor.entry.report import Reporter, wall_clock
 from sensor.fault import ExitCode, Fault
 from sensor.health import Health
 from sensor.identity import Identity, describe_host
 from sensor.outbox import Outbox
-from sensor.probe import Probe, ProbeError, open_probe
+from sensor.probe import Probe, ProbeError, open_probe, receiver
+from sensor.probe.recording import Head, Recorder
 from sensor.watch import Watch
 from sensor.wire import AgentNote, Event, Loss
 
@@ -38,7 +39,12 @@ class Agent:
     """Everything between the kernel and the outbox."""
 
     def __init__(
-        self, config: Config, health: Health, next_id: Callable[[], str], emit: Callable[[Event], None]
+        self,
+        config: Config,
+        health: Health,
+        next_id: Callable[[], str],
+        emit: Callable[[Event], None],
+        record: Path | None = None,
     ) -> None:
         self._health = health
         self._next_id = next_id
@@ -49,10 +55,13 @@ class Agent:
         containers = Containers(count=count)
         self.metadata = Metadata([str(path) for path in config.docker.sockets], count=count)
         # pid 1's namespaces may be unreadable even to root; the sensor's own are the host's.
-        doors = Doors(containers, Path("/proc/self/ns/mnt").stat().st_ino)
+        host_mnt = Path("/proc/self/ns/mnt").stat().st_ino
+        self.recorder = Recorder(record, Head(host_mnt, wall_clock(0))) if record else None
+        doors = Doors(containers, host_mnt)
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
-        self.watch = Watch(containers, self.metadata, reporter, doors, emit, count)
+        learned = self.recorder.container if self.recorder else None
+        self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self._reported: dict[str, int] = {}
         self._next_count = 0.0
         health.degraded.register(self.metadata.failing)
@@ -62,7 +71,8 @@ class Agent:
     def open(self, loader: str) -> Probe:
         """Load the programs and learn what runs already. Raises Fault."""
         try:
-            probe = open_probe(loader, self.watch.feed, self._undecodable)
+            raw = self.recorder.event if self.recorder else None
+            probe = open_probe(loader, receiver(self.watch.feed, self._undecodable, raw))
         except ProbeError as error:
             raise Fault(
                 str(error), exit_code=ExitCode.FAILURE, fix="nsentry-sensor doctor names what is missing"
@@ -125,14 +135,16 @@ def _boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def run(config: Config, identity: Identity, loader: str) -> int:
+def run(config: Config, identity: Identity, loader: str, record: Path | None = None) -> int:
     """Watch until SIGINT or SIGTERM. Returns the exit code; raises Fault when it cannot begin or go on."""
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     with ExitStack() as stack:
         outbox = stack.enter_context(Outbox(config, identity))
-        agent = Agent(config, outbox.health, outbox.next_id, outbox.put)
+        agent = Agent(config, outbox.health, outbox.next_id, outbox.put, record)
+        if agent.recorder:
+            stack.callback(agent.recorder.close)
         probe = agent.open(loader)
         stack.callback(probe.close)
         agent.metadata.start()

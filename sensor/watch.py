@@ -56,7 +56,9 @@ class Watch:
         doors: Doors,
         emit: Callable[[Event], None],
         count: Callable[[str], None],
+        learned: Callable[[Known], None] | None = None,
     ) -> None:
+        self._learned = learned
         self._containers = containers
         self._metadata = metadata
         self._reporter = reporter
@@ -82,7 +84,12 @@ class Watch:
             if known.mnt is not None:
                 probe.know_init(known.mnt, known.init_pid)
             self._metadata.complete(known, self._settled.put)
+            self._note(known)
         return len(found)
+
+    def _note(self, known: Known) -> None:
+        if self._learned:
+            self._learned(known)
 
     def feed(self, event: KernelEvent) -> None:
         """One event of the kernel."""
@@ -139,6 +146,7 @@ class Watch:
             return
         if self.probe and Flag.INIT not in event.head.flags:
             self.probe.know_init(ns.mnt, event.head.pid)
+        self._note(known)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
         self._metadata.complete(known, self._settled.put)
@@ -165,6 +173,7 @@ class Watch:
                 known = self._settled.get_nowait()
             except queue.Empty:
                 return
+            self._note(known)
             container, missing = known.description
             for target, rest in self._waiting.pop(known.id, []):
                 self._emit(

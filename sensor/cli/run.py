@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import click
 from sensor import doctor, logs
 from sensor.cli.group import examples
 from sensor.cli.options import Load, configured
-from sensor.fault import ExitCode, Fault
 from sensor.identity import Identity
 
 
@@ -29,6 +29,11 @@ from sensor.identity import Identity
 )
 @click.option("--dry-run", is_flag=True, help="Load and attach the programs, say which, and end.")
 @click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the kernel's events in this file too, unredacted, for replay.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The least important lines that are logged.",
@@ -36,7 +41,13 @@ from sensor.identity import Identity
 @click.option("--log-format", type=click.Choice(["plain", "json"]), help="Lines for people, or JSON lines.")
 @configured
 def run(
-    load: Load, *, loader: str | None, log_level: str | None, log_format: str | None, dry_run: bool
+    load: Load,
+    *,
+    loader: str | None,
+    log_level: str | None,
+    log_format: str | None,
+    record: Path | None,
+    dry_run: bool,
 ) -> None:
     """Watch this host until interrupted. Logs to stderr."""
     config = load({"loader": loader, "log.level": log_level, "log.format": log_format})
@@ -47,7 +58,7 @@ def run(
 
     if identity is None:
         sys.exit(agent.dry_run(config, config.loader))
-    sys.exit(agent.run(config, identity, config.loader))
+    sys.exit(agent.run(config, identity, config.loader, record))
 
 
 @click.command(
@@ -63,9 +74,7 @@ def replay(load: Load, *, recording: Path) -> None:
 
     The events go to stdout, one JSON object a line. Needs no privilege, no programs and no controller.
     """
-    from sensor import agent  # noqa: PLC0415
+    from sensor.replay import replay as put_through  # noqa: PLC0415
 
-    put_through = getattr(agent, "replay", None)
-    if put_through is None:
-        raise Fault("this version cannot replay", exit_code=ExitCode.FAILURE)
-    sys.exit(put_through(load(), recording))
+    for event in put_through(recording, load().redact.patterns):
+        click.echo(json.dumps(event))

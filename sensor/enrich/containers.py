@@ -167,6 +167,13 @@ class Containers:
             return None  # it ended meanwhile
         return self._enter(init.origin, init.pid, init.start, namespaces, self._caps(init.pid))
 
+    def adopt(self, known: Known) -> None:
+        """Take in a container that somebody else has found."""
+        with self._lock:
+            self._by_id[known.id] = known
+            if known.mnt is not None:
+                self._claim(known.mnt, _Place(known, known.init_pid, known.init_start))
+
     def _enter(
         self, found: Origin, pid: int, start: int, namespaces: dict[str, int], caps: str | None
     ) -> Known | None:

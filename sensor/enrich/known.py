@@ -116,6 +116,13 @@ class Known:
                 missing.pop(f"container.{name}", None)
         self._description = Description(container, missing)
 
+    def remember(self, container: Container) -> None:
+        """Take over a whole description from before; what it lacks will not be learned."""
+        missing: dict[str, Missing] = {
+            f"container.{name}": "unknown" for name, value in container.items() if value is None
+        }
+        self._description = Description(container, missing)
+
     def settle(self) -> None:
         """Nothing more will be learned: what is pending becomes unknown."""
         settled: dict[str, Missing] = dict.fromkeys(self.missing, "unknown")

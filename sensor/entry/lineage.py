@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from sensor.enrich import procfs
@@ -37,7 +38,14 @@ class Image(NamedTuple):
 class Lineage:
     """Remembers what was learned of processes outside, by pid and start, for when they are gone."""
 
-    def __init__(self, redact: Redact, side: Callable[[int], Side], snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        redact: Redact,
+        side: Callable[[int], Side],
+        snapshot: Snapshot,
+        proc: Path = procfs.PROC,
+    ) -> None:
+        self._proc = proc
         self._snapshot = snapshot
         self._redact = redact
         self.side = side
@@ -57,12 +65,12 @@ class Lineage:
         return image
 
     def _read(self, pid: int, start: int) -> Image:
-        now = procfs.stat_start(pid)
+        now = procfs.stat_start(pid, self._proc)
         if now is None or not procfs.same_start(now, start):
             seen = self._snapshot.get(pid, start)
             return Image(seen.exe, seen.argv) if seen else Image(None, None)
-        line = procfs.cmdline(pid)
-        return Image(procfs.exe(pid), self._redact(line[0])[0] if line else None)
+        line = procfs.cmdline(pid, self._proc)
+        return Image(procfs.exe(pid, self._proc), self._redact(line[0])[0] if line else None)
 
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""

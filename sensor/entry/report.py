@@ -44,6 +44,11 @@ UNKNOWN_CONTAINER: Final = Container(
 )
 
 
+def wall_clock(mono: int) -> int:
+    """The host's clock at a moment since boot: by the clocks' distance now, which steps with the clock."""
+    return mono + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 class Reporter:
     """Builds events. Reads /proc, for what only stands there, and never waits for anything else."""
 
@@ -54,7 +59,9 @@ class Reporter:
         lineage: Lineage,
         redact: Redact,
         user_name: Callable[[int], str | None],
+        wall: Callable[[int], int] = wall_clock,
     ) -> None:
+        self._wall = wall
         self.next_id = next_id
         self._known = known
         self._lineage = lineage
@@ -92,7 +99,7 @@ class Reporter:
         self._sessions[crossing.cookie] = entry_id
         return Entry(
             id=entry_id,
-            time=_wall(event.head.time),
+            time=self._wall(event.head.time),
             mono=event.head.time,
             kind="entry",
             session=entry_id,
@@ -115,7 +122,7 @@ class Reporter:
         process, lacking = self._process(outcome.event)
         return Command(
             id=self.next_id(),
-            time=_wall(outcome.event.head.time),
+            time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="command",
             session=self._sessions[outcome.crossing.cookie],
@@ -129,7 +136,7 @@ class Reporter:
         code, signal = ending(outcome.event.status)
         return Exit(
             id=self.next_id(),
-            time=_wall(outcome.event.head.time),
+            time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="exit",
             session=self._sessions[outcome.crossing.cookie],
@@ -146,7 +153,7 @@ class Reporter:
         began = crossing.entered.head.time if crossing.entered else crossing.began
         return SessionEnd(
             id=self.next_id(),
-            time=_wall(outcome.time),
+            time=self._wall(outcome.time),
             mono=outcome.time,
             kind="session_end",
             session=self._sessions[crossing.cookie],
@@ -172,7 +179,7 @@ class Reporter:
         attempt_id = self.next_id()
         return Attempt(
             id=attempt_id,
-            time=_wall(outcome.event.head.time),
+            time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="attempt",
             session=attempt_id,
@@ -192,7 +199,7 @@ class Reporter:
         process, lacking = self._process(outcome.event)
         return Start(
             id=self.next_id(),
-            time=_wall(outcome.event.head.time),
+            time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="start",
             container=container,
@@ -205,7 +212,7 @@ class Reporter:
         code, signal = ending(outcome.event.status)
         return Stop(
             id=self.next_id(),
-            time=_wall(outcome.event.head.time),
+            time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="stop",
             container=known.container,
@@ -260,11 +267,6 @@ def ending(status: int) -> tuple[int | None, int | None]:
     if os.WIFSIGNALED(status):
         return None, os.WTERMSIG(status)
     return os.WEXITSTATUS(status), None
-
-
-def _wall(mono: int) -> int:
-    """The host's clock at a moment since boot: by the clocks' distance now, which steps with the clock."""
-    return mono + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _bounded(text: str | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from sensor.probe.layout import KernelEvent
+from sensor.probe.layout import KernelEvent, Undecodable, decode
 
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
 BUILD: Final = BPF_SOURCES.parent / "build"
@@ -45,13 +45,31 @@ class Probe(Protocol):
         """Detaches everything."""
 
 
-Callback = Callable[[KernelEvent], None]
-"""Called on the polling thread. Must not block: the ring fills meanwhile."""
-
-Undecoded = Callable[[str], None]
+Receive = Callable[[bytes], None]
+"""Called with each record of the ring, on the polling thread. Must not block: the ring fills meanwhile."""
 
 
-def open_probe(loader: str, on_event: Callback, on_undecodable: Undecoded) -> Probe:
+def receiver(
+    on_event: Callable[[KernelEvent], None],
+    on_undecodable: Callable[[str], None],
+    on_raw: Receive | None = None,
+) -> Receive:
+    """Decodes a record for `on_event`; `on_raw`, which records, gets it as it is."""
+
+    def receive(raw: bytes) -> None:
+        if on_raw is not None:
+            on_raw(raw)
+        try:
+            event = decode(raw)
+        except Undecodable as error:
+            on_undecodable(str(error))
+        else:
+            on_event(event)
+
+    return receive
+
+
+def open_probe(loader: str, receive: Receive) -> Probe:
     """Loads with `loader`, or, for "auto", with core where it loads and else with bcc.
 
     Raises ProbeError.
@@ -60,14 +78,14 @@ def open_probe(loader: str, on_event: Callback, on_undecodable: Undecoded) -> Pr
     if loader == "bcc":
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 
-        return BccProbe("asked for", on_event, on_undecodable)
+        return BccProbe("asked for", receive)
     from sensor.probe.core import CoreProbe  # noqa: PLC0415
 
     if loader == "core":
-        return CoreProbe("asked for", on_event, on_undecodable)
+        return CoreProbe("asked for", receive)
     try:
-        return CoreProbe("auto: the prebuilt object loads here", on_event, on_undecodable)
+        return CoreProbe("auto: the prebuilt object loads here", receive)
     except ProbeError as error:
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 
-        return BccProbe(f"auto: core did not load: {error}", on_event, on_undecodable)
+        return BccProbe(f"auto: core did not load: {error}", receive)

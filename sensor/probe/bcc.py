@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.probe import BPF_SOURCES, Callback, ProbeError, Undecoded
+from sensor.probe import BPF_SOURCES, ProbeError, Receive
 from sensor.probe.core import hook_of
-from sensor.probe.layout import COUNTERS, Undecodable, decode, init_mark
+from sensor.probe.layout import COUNTERS, init_mark
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _RAW: Final = ("sched_process_fork", "sched_process_exec", "sched_process_exit")
@@ -114,7 +114,7 @@ class BccProbe:
 
     loader = "bcc"
 
-    def __init__(self, reason: str, on_event: Callback, on_undecodable: Undecoded) -> None:
+    def __init__(self, reason: str, receive: Receive) -> None:
         try:
             import bcc  # noqa: PLC0415 - LLVM comes with it
         except ImportError as error:
@@ -126,7 +126,7 @@ class BccProbe:
         with tempfile.TemporaryDirectory(prefix="nsentry-bcc-") as folder:
             self._bpf = self._compile(bcc, Path(folder))
         self._attach()
-        self._open_ring(on_event, on_undecodable)
+        self._open_ring(receive)
 
     @staticmethod
     def _compile(bcc: Any, folder: Path) -> Any:  # noqa: ANN401 - bcc has no types
@@ -168,14 +168,9 @@ class BccProbe:
             ) from error
         self._bpf.free_bcc_memory()
 
-    def _open_ring(self, on_event: Callback, on_undecodable: Undecoded) -> None:
+    def _open_ring(self, receive: Receive) -> None:
         def sample(_context: int, data: int, size: int) -> None:
-            try:
-                event = decode(ctypes.string_at(data, size))
-            except Undecodable as error:
-                on_undecodable(str(error))
-            else:
-                on_event(event)
+            receive(ctypes.string_at(data, size))
 
         self._bpf[b"entries"].open_ring_buffer(sample)
 

@@ -10,8 +10,8 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.probe import BUILD, Callback, ProbeError, Undecoded
-from sensor.probe.layout import COUNTERS, Undecodable, decode, init_mark
+from sensor.probe import BUILD, ProbeError, Receive
+from sensor.probe.layout import COUNTERS, init_mark
 
 _P: Final = ctypes.c_void_p
 _SAMPLE: Final = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, ctypes.c_size_t)
@@ -74,7 +74,7 @@ class CoreProbe:
 
     loader = "core"
 
-    def __init__(self, reason: str, on_event: Callback, on_undecodable: Undecoded) -> None:
+    def __init__(self, reason: str, receive: Receive) -> None:
         self.reason = reason
         self.hooks: dict[str, str] = {}
         self._links: list[int] = []
@@ -84,7 +84,7 @@ class CoreProbe:
         # libbpf's own log blames RLIMIT_MEMLOCK for whatever is refused; our message says what was.
         self._silence = _PRINT(lambda _level, _format, _args: 0)
         self._lib.libbpf_set_print(self._silence)
-        self._callback = _SAMPLE(self._sample(on_event, on_undecodable))
+        self._callback = _SAMPLE(self._sample(receive))
         try:
             self._load()
         except ProbeError:
@@ -92,14 +92,9 @@ class CoreProbe:
             raise
 
     @staticmethod
-    def _sample(on_event: Callback, on_undecodable: Undecoded) -> Any:  # noqa: ANN401 - ctypes wants a callable
+    def _sample(receive: Receive) -> Any:  # noqa: ANN401 - ctypes wants a callable
         def sample(_context: int | None, data: int, size: int) -> int:
-            try:
-                event = decode(ctypes.string_at(data, size))
-            except Undecodable as error:
-                on_undecodable(str(error))
-            else:
-                on_event(event)
+            receive(ctypes.string_at(data, size))
             return 0
 
         return sample

@@ -193,7 +193,7 @@ _MARK: Final = struct.Struct("=QII20I")
 
 
 def init_mark(mnt: int) -> bytes:
-    """Struct mark of a container's first process: no crossing, only its end in mount namespace `mnt` counts."""
+    """The mark (struct mark) of a container's first process: only its end in mount namespace `mnt` counts."""
     namespaces = NsSet._make(mnt if name == "mnt" else 0 for name in NsSet._fields)
     return _MARK.pack(0, Flag.INIT, 0, *namespaces, *namespaces)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES, Probe, open_probe
+from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, Exit, Fork, KernelEvent, Setns
 
 pytestmark = pytest.mark.kernel
@@ -39,7 +39,7 @@ def room() -> Iterator[int]:
 def visited(loader: str, *commands: list[str]) -> tuple[list[KernelEvent], Probe]:
     """What `loader` saw while `commands` ran."""
     events: list[KernelEvent] = []
-    probe = open_probe(loader, events.append, pytest.fail)
+    probe = open_probe(loader, receiver(events.append, pytest.fail))
     try:
         pids = set()
         for command in commands:

@@ -19,14 +19,15 @@ from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter
 from sensor.health import Counters
-from sensor.probe import open_probe
+from sensor.probe import open_probe, receiver
+from sensor.probe.recording import Recorder
 from sensor.watch import Watch
 
 
 class Watching:
     """Start it, do something to a container, and `until` what was expected has been seen."""
 
-    def __init__(self, loader: str, sockets: list[str]) -> None:
+    def __init__(self, loader: str, sockets: list[str], recorder: Recorder | None = None) -> None:
         self.events: list[Any] = []
         self.counters = Counters()
         redactor = Redactor()
@@ -38,8 +39,18 @@ class Watching:
         reporter = Reporter(
             lambda: f"host/boot/{next(numbers)}", containers.by_id, lineage, redactor.argv, Accounts().name
         )
-        self.watch = Watch(containers, self.metadata, reporter, doors, self.events.append, self.counters.add)
-        self.probe = open_probe(loader, self.watch.feed, self._fail)
+        self.watch = Watch(
+            containers,
+            self.metadata,
+            reporter,
+            doors,
+            self.events.append,
+            self.counters.add,
+            recorder.container if recorder else None,
+        )
+        self.probe = open_probe(
+            loader, receiver(self.watch.feed, self._fail, recorder.event if recorder else None)
+        )
         self.watch.sweep(self.probe)
         self.metadata.start()
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded visit, put through again, gives the events that it gave when it happened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sensor.entry.report import wall_clock
+from sensor.fault import Fault
+from sensor.probe import BPF_SOURCES
+from sensor.probe.recording import Head, Recorder
+from sensor.replay import replay
+from tests.runtimes.watching import Watching
+from vagrant.local.dockerd import Dockerd
+
+pytestmark = pytest.mark.runtimes
+
+
+def _timeless(event: dict) -> dict:
+    """What must be the same; ids are given anew, and of processes outside only the kernel's facts are recorded."""
+    kept = {
+        "kind",
+        "means",
+        "namespaces",
+        "verdict",
+        "mono",
+        "code",
+        "signal",
+        "commands",
+        "duration",
+        "parent",
+    }
+    process = event.get("process") or {}
+    return {
+        **{key: value for key, value in event.items() if key in kept},
+        "container": (event.get("container") or {}).get("id"),
+        "process": {key: value for key, value in process.items() if key != "user"},
+        "ancestry": [step["comm"] for step in event.get("ancestry", [])],
+    }
+
+
+def test_a_replay_gives_the_events_of_the_visit(dockerd: Dockerd, tmp_path: Path) -> None:
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+    dockerd.image("busybox:demo")
+    older = dockerd.run("busybox:demo", "sleep", "3600")
+    host_mnt = Path("/proc/self/ns/mnt").stat().st_ino
+    recorder = Recorder(tmp_path / "visit.events", Head(host_mnt, wall_clock(0)))
+    watching = Watching("core", [str(dockerd.socket)], recorder)
+    try:
+        newer = dockerd.run("busybox:demo", "sleep", "3600")
+        watching.until(lambda: bool(watching.of("start", newer)))
+        for container in (older, newer):
+            dockerd.exec(container, "sh", "-c", "true; exec echo --password hunter2")
+        subprocess.run(["nsenter", "-t", str(dockerd.init_pid(older)), "-m", "/bin/true"], check=True)
+        watching.until(lambda: sum(event["kind"] == "session_end" for event in watching.events) == 3)
+        dockerd.docker("rm", "-f", newer)
+        watching.until(lambda: bool(watching.of("stop", newer)))
+    finally:
+        watching.close()
+        recorder.close()
+        dockerd.docker("rm", "-f", older)
+    lived = [_timeless(event) for event in watching.events if event["kind"] != "update"]
+    again = [_timeless(event) for event in replay(tmp_path / "visit.events")]
+    assert again == lived
+    printed = subprocess.run(
+        [sys.executable, "-m", "sensor", "replay", str(tmp_path / "visit.events")],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert len(printed.splitlines()) == len(lived)
+    assert "hunter2" not in printed
+    assert {json.loads(line)["kind"] for line in printed.splitlines()} >= {"start", "entry", "stop"}
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", b"\x94\x00\x01\x01\x01\x92\x01\xc4\x02xx", b"\x94\x00\x09\x01\x01"]
+)
+def test_what_is_no_recording_is_refused_with_a_sentence(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(Fault, match="cannot be replayed"):
+        list(replay(tmp_path / "file"))
