@@ -71,9 +71,15 @@ def test_closing_finishes_what_was_submitted_and_takes_no_more(store):
 
 def test_the_queue_is_bounded(store):
     """Whoever writes faster than the disk waits; memory does not grow."""
-    gate = threading.Event()
-    store.submit(lambda _: gate.wait())
-    filled = threading.Event()
+    gate, at_work, filled = (threading.Event() for _ in range(3))
+
+    def hold(_):
+        at_work.set()
+        gate.wait()
+
+    store.submit(hold)
+    # The writer takes what waits in one go: filling must begin when it has taken this one alone.
+    assert at_work.wait(30)
 
     def fill():
         for _ in range(MAX_WAITING + 10):
@@ -82,9 +88,11 @@ def test_the_queue_is_bounded(store):
 
     thread = threading.Thread(target=fill)
     thread.start()
-    assert not filled.wait(0.3)
-    gate.set()
-    thread.join(30)
+    try:
+        assert not filled.wait(0.3)
+    finally:
+        gate.set()
+        thread.join(30)
     assert filled.is_set()
 
 
