@@ -33,6 +33,7 @@ from sensor.wire import AgentNote, Event, Loss
 _log: Final = logging.getLogger(__name__)
 _POLL_MS: Final = 100
 _COUNTERS_S: Final = 1.0
+_LOOK_S: Final = 5.0
 
 
 class Agent:
@@ -64,6 +65,7 @@ class Agent:
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self._reported: dict[str, int] = {}
         self._next_count = 0.0
+        self._next_look = 0.0
         health.degraded.register(self.metadata.failing)
         health.gauges.register("sessions.open", lambda: float(self.watch.open_sessions))
         health.gauges.register("containers.known", lambda: float(len(containers)))
@@ -95,6 +97,9 @@ class Agent:
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + _COUNTERS_S
             self.count(probe)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_S
+            self.watch.reconcile()
 
     def count(self, probe: Probe) -> None:
         """Take over the kernel's counters, and tell of each new loss as an event too."""
@@ -103,6 +108,9 @@ class Agent:
             lost = total - self._reported.get(name, 0)
             if ".lost." in name and lost > 0:
                 self._reported[name] = total
+                self._health.degraded.say(name, f"{total} events of the kernel were lost ({name})")
+                # What the lost events would have told of containers stands in /proc.
+                self.watch.sweep(probe)
                 self._emit(
                     Loss(
                         id=self._next_id(),

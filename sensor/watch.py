@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry.doors import Doors
@@ -43,6 +44,11 @@ class Metadata(Protocol):
 
     def complete(self, known: Known, on_done: Callable[[Known], None]) -> None:
         """Calls `on_done` from another thread once nothing more will be learned of `known`."""
+
+
+def _alive(pid: int, start: int) -> bool:
+    now = procfs.stat_start(pid)
+    return now is not None and procfs.same_start(now, start)
 
 
 class Watch:
@@ -94,6 +100,13 @@ class Watch:
     def feed(self, event: KernelEvent) -> None:
         """One event of the kernel."""
         for outcome in self._tracker.feed(event):
+            self._act(outcome)
+
+    def reconcile(self) -> None:
+        """End sessions whose exits were lost. Looks at /proc, for the processes of open sessions alone."""
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        for outcome in self._tracker.reconcile(_alive, now):
+            self._count("entry.reconciled")
             self._act(outcome)
 
     def _act(self, outcome: Outcome) -> None:  # noqa: C901 - a flat table of the outcomes

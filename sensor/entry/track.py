@@ -15,6 +15,7 @@ From an entry on, whatever the lineage executes is a command of its session.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -22,6 +23,9 @@ from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, NsSet, Setn
 
 MAX_CROSSINGS: Final = 8192
 """Crossings that are followed at once; beyond it the oldest is given up, and counted."""
+
+THREAD_NS: Final = 5_000_000_000
+"""How long a crossing without a live process is kept: a thread's may still fork. Nanoseconds."""
 
 # Daemons and plugins that join a container's network namespace alone, to set it up: facts of docker and CNI.
 _PLUMBERS: Final = frozenset(
@@ -174,6 +178,7 @@ class Tracker:
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self._crossings: OrderedDict[int, Crossing] = OrderedDict()
+        self._suspects: set[tuple[int, int]] = set()
         self.unwitnessed = 0
         """Programs run in a known container by a process from outside, without a setns that was seen."""
 
@@ -193,6 +198,27 @@ class Tracker:
                 return self._exec(event)
             case Exit():
                 return self._exit(event)
+
+    def reconcile(self, alive: Callable[[int, int], bool], now: int) -> list[Outcome]:
+        """Ends what only lost exit events keep open. Call it every few seconds, with the time since boot.
+
+        A process counts as gone once two calls in a row find it so: its exit may wait in the ring meanwhile.
+        """
+        suspects: set[tuple[int, int]] = set()
+        outcomes: list[Outcome] = []
+        for crossing in list(self._crossings.values()):
+            gone = {(pid, start) for pid, start in crossing.live.items() if not alive(pid, start)}
+            suspects |= gone
+            for pid, _ in gone & self._suspects:
+                del crossing.live[pid]
+                crossing.executed.pop(pid, None)
+            if not crossing.live and now - crossing.began > THREAD_NS:
+                del self._crossings[crossing.cookie]
+                outcomes.append(
+                    Ended(crossing, now) if crossing.entered else Released(crossing.cookie, "no-exec")
+                )
+        self._suspects = suspects
+        return outcomes
 
     def _setns(self, event: Setns) -> list[Outcome]:
         cookie = event.head.cookie

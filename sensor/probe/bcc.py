@@ -123,6 +123,7 @@ class BccProbe:
             ) from error
         self.reason = reason
         self.hooks: dict[str, str] = {}
+        self._raised: BaseException | None = None
         with tempfile.TemporaryDirectory(prefix="nsentry-bcc-") as folder:
             self._bpf = self._compile(bcc, Path(folder))
         self._attach()
@@ -170,13 +171,19 @@ class BccProbe:
 
     def _open_ring(self, receive: Receive) -> None:
         def sample(_context: int, data: int, size: int) -> None:
-            receive(ctypes.string_at(data, size))
+            # ctypes would print what is raised here and go on: it is kept, and raised by poll.
+            try:
+                receive(ctypes.string_at(data, size))
+            except BaseException as error:  # noqa: BLE001 - re-raised
+                self._raised = error
 
         self._bpf[b"entries"].open_ring_buffer(sample)
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe. bcc does not tell how many, so this is 0."""
         self._bpf.ring_buffer_poll(timeout_ms)
+        if self._raised is not None:
+            raise self._raised
         return 0
 
     def counters(self) -> dict[str, int]:

@@ -80,6 +80,7 @@ class CoreProbe:
         self._links: list[int] = []
         self._object = 0
         self._ring = 0
+        self._raised: BaseException | None = None
         self._lib = load_library()
         # libbpf's own log blames RLIMIT_MEMLOCK for whatever is refused; our message says what was.
         self._silence = _PRINT(lambda _level, _format, _args: 0)
@@ -91,10 +92,14 @@ class CoreProbe:
             self.close()
             raise
 
-    @staticmethod
-    def _sample(receive: Receive) -> Any:  # noqa: ANN401 - ctypes wants a callable
+    def _sample(self, receive: Receive) -> Any:  # noqa: ANN401 - ctypes wants a callable
         def sample(_context: int | None, data: int, size: int) -> int:
-            receive(ctypes.string_at(data, size))
+            # ctypes would print what is raised here and go on: it is kept, and raised by poll.
+            try:
+                receive(ctypes.string_at(data, size))
+            except BaseException as error:  # noqa: BLE001 - re-raised
+                self._raised = error
+                return -errno.ECANCELED
             return 0
 
         return sample
@@ -137,6 +142,8 @@ class CoreProbe:
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""
         result = int(self._lib.ring_buffer__poll(self._ring, timeout_ms))
+        if self._raised is not None:
+            raise self._raised
         if result < 0 and result != -errno.EINTR:
             raise ProbeError(f"the ring cannot be read any more: {_why(-result)}")
         return max(result, 0)

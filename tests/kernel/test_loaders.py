@@ -106,3 +106,18 @@ def test_a_long_command_line_is_cut_and_its_length_is_known(loader: str, room: i
 def test_a_host_that_nobody_enters_from_says_nothing(loader: str) -> None:
     events, _ = visited(loader, *[["/bin/true"]] * 50, ["sh", "-c", "/bin/true & wait"])
     assert events == []
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_what_goes_wrong_with_an_event_is_raised_by_poll_and_not_swallowed(loader: str, room: int) -> None:
+    def fail(_event: KernelEvent) -> None:
+        raise LookupError(loader)
+
+    probe = open_probe(loader, receiver(fail, pytest.fail))
+    try:
+        subprocess.run(["nsenter", "-t", str(room), "-m", "/bin/true"], check=True)
+        with pytest.raises(LookupError):  # noqa: PT012 - the ring may need more than one look
+            for _ in range(20):
+                probe.poll(50)
+    finally:
+        probe.close()
