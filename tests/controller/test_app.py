@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -78,7 +79,9 @@ def ask_of(store, tmp_path):
     def call(bus, method, path, credential="", body=b"", **more):
         settings = Settings(state_dir=tmp_path, host="127.0.0.1", port=0, url="https://localhost:1")
         app = create_app(settings, store, bus, "operator", **more)
-        return asyncio.run(ask(app, method, path, credential, body))
+        # In a thread: the browser that other tests keep open has an event loop running in this one.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, ask(app, method, path, credential, body)).result()
 
     return call
 

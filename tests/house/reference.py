@@ -25,7 +25,9 @@ a line. Exit codes: 0 ok, 1 failure, 2 usage, 69 unreachable, 77 missing privile
 def commands() -> Iterator[tuple[click.Command, click.Context]]:
     """Every command of both programs, groups before their members."""
     for name, program in (("nsentry-sensor", sensor), ("nsentry-controller", controller)):
-        yield from _below(program, click.Context(program, info_name=name, terminal_width=WIDTH))
+        # The settings that click itself would give: the first help that is asked for is the one it remembers.
+        context = click.Context(program, info_name=name, terminal_width=WIDTH, **program.context_settings)
+        yield from _below(program, context)
 
 
 def _below(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
