@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,6 @@ def test_up_tells_how_it_watches_and_where_to_look_and_ends_cleanly(lab, folder)
 
 
 def test_up_starts_again_after_it_was_killed_and_keeps_what_was_seen(lab, folder):
-    state = folder / "controller"
     for _ in range(2):
         with _start("up", lab) as up:
             _read_until(up, "Ctrl-C stops both")
@@ -114,13 +114,46 @@ def test_up_starts_again_after_it_was_killed_and_keeps_what_was_seen(lab, folder
         up.send_signal(signal.SIGTERM)
         rest = up.stdout.read()
     assert up.returncode == 0, rest
+    assert len(_sensors(folder)) == 1
+
+
+def _sensors(folder: Path) -> list[dict[str, Any]]:
     listed = subprocess.run(
-        [BIN / "nsentry-controller", "--state", state, "sensors", "list", "--json"],
+        [BIN / "nsentry-controller", "--state", folder / "controller", "sensors", "list", "--json"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    assert len([json.loads(line) for line in listed.splitlines()]) == 1
+    return [json.loads(line) for line in listed.splitlines()]
+
+
+def _up_once(lab: dict[str, str]) -> str:
+    with _start("up", lab) as up:
+        said = _read_until(up, "Ctrl-C stops both")
+        up.send_signal(signal.SIGINT)
+        rest = up.stdout.read()
+    assert up.returncode == 0, rest
+    return said
+
+
+def test_up_watches_again_after_another_port_a_revocation_or_a_lost_controller(lab, folder):
+    """What the controller would not take any more is enrolled anew: no run of `make up` watches for nobody."""
+    _up_once(lab)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        lab["NSENTRY_PORT"] = str(free.getsockname()[1])
+    assert "degraded" not in _up_once(lab)
+    revoked = [each["revoked"] is not None for each in _sensors(folder)]
+    assert sorted(revoked) == [False, True], "one sensor is good, the one before it is not"
+    current = next(each["id"] for each in _sensors(folder) if each["revoked"] is None)
+    subprocess.run(
+        [BIN / "nsentry-controller", "--state", folder / "controller", "sensors", "revoke", current],
+        check=True,
+        capture_output=True,
+    )
+    assert "degraded" not in _up_once(lab)
+    shutil.rmtree(folder / "controller")
+    assert "degraded" not in _up_once(lab)
+    assert [each["revoked"] for each in _sensors(folder)] == [None]
 
 
 def test_demo_raises_every_expected_alert_and_leaves_nothing(lab, folder):

@@ -104,8 +104,11 @@ class Stack:
             config.write_text(f"state_dir = {state}\n{known}", encoding="utf-8")
 
     def _enroll(self) -> None:
-        """Enrol the sensor, unless it is enrolled with this very controller."""
-        if (self.root / "sensor" / "identity.json").exists():
+        """Enrol the sensor, unless this very controller takes its events already.
+
+        It does not after one of both was wiped or restored, the sensor was revoked, or another port was chosen.
+        """
+        if self._accepted():
             return
         token = self.root / "token"
         token.touch(mode=0o600)
@@ -114,6 +117,13 @@ class Stack:
             self._run(BIN / "nsentry-sensor", ["enroll", "--url", self.url, "--token-file", str(token)])
         finally:
             token.unlink()
+
+    def _accepted(self) -> bool:
+        """Whether the controller accepts the sensor's credential, at the address that the sensor knows."""
+        checks = self._call(BIN / "nsentry-sensor", ["doctor", "--json"]).stdout.splitlines()
+        return any(
+            check["name"] == "credential" and check["state"] == "ok" for check in map(json.loads, checks)
+        )
 
     def _service(self, name: str, program: Path, arguments: Sequence[str]) -> Service:
         return Service(name, [str(program), *arguments], self.root / f"{name}.log", self._environment())
@@ -126,7 +136,16 @@ class Stack:
         }
 
     def _run(self, program: Path, arguments: Sequence[str]) -> str:
-        done = subprocess.run(
+        done = self._call(program, arguments)
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise LabError(
+                f"{program.name} {' '.join(arguments)} failed (exit code {done.returncode}): {said}"
+            )
+        return done.stdout
+
+    def _call(self, program: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [program, *arguments],
             check=False,
             stdin=subprocess.DEVNULL,
@@ -135,9 +154,3 @@ class Stack:
             timeout=READY_S,
             env=self._environment(),
         )
-        if done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise LabError(
-                f"{program.name} {' '.join(arguments)} failed (exit code {done.returncode}): {said}"
-            )
-        return done.stdout
