@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.5
 VERDICTS: Final = ("true_positive", "benign_true_positive", "false_positive")
+STATES: Final = ("open", "all", "new", "acknowledged", "investigating", *VERDICTS)
+SEVERITIES: Final = ("low", "medium", "high", "critical")
 
 
 @click.group()
@@ -28,8 +30,14 @@ def alerts() -> None:
 
 
 @alerts.command("list")
-@click.option("--state", "states", multiple=True, metavar="STATE", help="open (default), new, ..., or all.")
-@click.option("--severity", multiple=True, metavar="LABEL", help="low, medium, high or critical; repeatable.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="In this state; repeatable. Default: open.",
+)
+@click.option("--severity", type=click.Choice(SEVERITIES), multiple=True, help="Of this one; repeatable.")
 @click.option("--detection", multiple=True, metavar="NAME", help="Only with a finding of this detection.")
 @output.host
 @click.option("--container", metavar="NAME", help="Only of the container with this name.")
@@ -65,10 +73,7 @@ def list_(
         include["state"] = states or ("open",)
     filters = reads.AlertFilter(include, since=since)
     with state.reading() as connection:
-        rows = reads.list_(connection, filters, limit, order="newest" if by_time else "severity")
-    if json_:
-        output.json_lines(rows)
-        return
+        rows = reads.list_(connection, filters, limit + 1, order="newest" if by_time else "severity")
     columns = {
         "LAST SEEN": lambda row: output.when(row["last_seen"]),
         "SEVERITY": lambda row: output.severity(row["severity"]),
@@ -77,7 +82,8 @@ def list_(
         "EVENTS": lambda row: str(row["events"]),
         "WHAT": lambda row: text(row["sentence"]),
     }
-    output.table(columns, rows, "No alerts." if "all" in states else "No open alerts.")
+    none = output.nothing("No open alerts.", (*facets.values(), *states, since))
+    output.listing(rows, columns, none, limit=limit, json_=json_)
 
 
 @alerts.command()

@@ -49,10 +49,7 @@ def list_(
 
     filters = reads.ContainerFilter(host, name, image, running_only)
     with state.reading() as connection:
-        rows = reads.list_(connection, filters, limit)
-    if json_:
-        output.json_lines(rows)
-        return
+        rows = reads.list_(connection, filters, limit + 1)
     columns = {
         "LAST SEEN": lambda row: when(row["last_seen"]),
         "HOST": lambda row: text(row["host"]),
@@ -64,7 +61,8 @@ def list_(
         "STOPPED": lambda row: when(row["stopped"]),
         "SESSIONS": lambda row: str(row["sessions"]),
     }
-    output.table(columns, rows, "No containers: no sensor has seen one.")
+    none = output.nothing("No containers: no sensor has seen one.", (host, name, image, running_only))
+    output.listing(rows, columns, none, limit=limit, json_=json_)
 
 
 @containers.command()

@@ -23,7 +23,7 @@ def entries() -> None:
 @output.host
 @output.container
 @click.option("--image", metavar="NAME", help="Only into containers of this image.")
-@click.option("--means", metavar="MEANS", help="Only by this means: docker-exec, ns-join, ...")
+@output.means
 @click.option("--kind", type=click.Choice(["entry", "attempt"]), help="Only entries, or only attempts.")
 @output.since
 @output.until
@@ -42,10 +42,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
 
     filters = reads.EntryFilter(**wanted)  # type: ignore[arg-type]  # click: by the options above
     with state.reading() as connection:
-        rows = reads.list_(connection, filters, limit)
-    if json_:
-        output.json_lines(rows)
-        return
+        rows = reads.list_(connection, filters, limit + 1)
     columns = {
         "TIME": lambda row: output.when(row["time"]),
         "HOST": lambda row: output.text(row["host"]),
@@ -53,10 +50,11 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "IMAGE": lambda row: output.text(row["container"]["image"]),
         "MEANS": lambda row: output.text(row["means"]) + (" (attempt)" if row["kind"] == "attempt" else ""),
         "USER": lambda row: output.user(row["process"]),
-        "COMMAND": lambda row: output.command_line(row["process"]),
         "ID": lambda row: output.text(row["id"]),
+        "COMMAND": lambda row: output.command_line(row["process"]),
     }
-    output.table(columns, rows, "No entries: nobody was seen entering a container.")
+    none = output.nothing("No entries: nobody was seen entering a container.", wanted.values())
+    output.listing(rows, columns, none, limit=limit, json_=json_)
 
 
 @entries.command()

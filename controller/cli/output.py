@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -92,6 +92,24 @@ def table(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[Any], empt
         line("  ".join(padded).rstrip())
 
 
+def nothing(unasked: str, filters: Iterable[object]) -> str:
+    """What an empty list means: `unasked` only where nothing was filtered out."""
+    return "Nothing matches these filters." if any(filters) else unasked
+
+
+def listing(
+    rows: Sequence[Any], columns: Mapping[str, Callable[[Any], str]], empty: str, *, limit: int, json_: bool
+) -> None:
+    """The first `limit` of `rows`, as JSON lines or as a table; stderr says so when there are more of them."""
+    shown = rows[:limit]
+    if json_:
+        json_lines(shown)
+    else:
+        table(columns, shown, empty)
+    if len(rows) > limit:
+        click.echo(f"Only the first {limit} are shown, there are more: see --limit.", err=True)
+
+
 def fields(pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values, aligned; the values are printable already."""
     kept = list(pairs)
@@ -105,6 +123,7 @@ since = click.option(
 )
 until = click.option("--until", type=times.Moment(), metavar="TIME", help="Before then.")
 host = click.option("--host", metavar="NAME", help="Only of this host (name or id).")
+means = click.option("--means", type=click.Choice(get_args(wire.Means)), help="Only by this means.")
 container = click.option(
     "--container", metavar="NAME", help="Only of this container: name, id, or 12 characters of its id."
 )

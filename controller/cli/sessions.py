@@ -22,7 +22,7 @@ def sessions() -> None:
 @sessions.command("list")
 @output.host
 @output.container
-@click.option("--means", metavar="MEANS", help="Only by this means: docker-exec, ns-join, ...")
+@output.means
 @click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
 @output.since
 @output.until
@@ -41,10 +41,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
 
     filters = reads.SessionFilter(**wanted)  # type: ignore[arg-type]  # click: by the options above
     with state.reading() as connection:
-        rows = reads.list_(connection, filters, limit)
-    if json_:
-        output.json_lines(rows)
-        return
+        rows = reads.list_(connection, filters, limit + 1)
     columns = {
         "BEGAN": lambda row: output.when(row["began"]),
         "HOST": lambda row: output.text(row["host"]),
@@ -56,7 +53,8 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "ALERT": lambda row: output.text(row["alert"]),
         "ID": lambda row: output.text(row["id"]),
     }
-    output.table(columns, rows, "No sessions: nobody was seen inside a container.")
+    none = output.nothing("No sessions: nobody was seen inside a container.", wanted.values())
+    output.listing(rows, columns, none, limit=limit, json_=json_)
 
 
 @sessions.command()

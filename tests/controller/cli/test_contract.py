@@ -223,6 +223,10 @@ def test_what_is_not_there_is_a_failure_with_advice(run, noun):
     [
         ("entries", "list", "--since", "yesterday"),
         ("entries", "list", "--limit", "0"),
+        ("entries", "list", "--means", "docker_exec"),
+        ("sessions", "list", "--means", "nsenter"),
+        ("alerts", "list", "--severity", "hihg"),
+        ("alerts", "list", "--state", "closed"),
         ("token", "create", "--ttl", "forever"),
         ("token", "create", "--ttl", "31d"),
         ("token", "create", "--uses", "0"),
@@ -253,7 +257,32 @@ def test_nothing_to_show_is_no_failure(run):
     done = run("entries", "list", "--means", "docker-exec")
 
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "No entries" in done.stderr
+    assert "Nothing matches" in done.stderr
+
+
+@pytest.mark.parametrize("noun", ["entries", "sessions", "alerts", "containers"])
+def test_an_empty_list_does_not_claim_more_than_was_asked(run, noun):
+    """A filter that leaves nothing does not say that nobody came."""
+    done = run(noun, "list", "--host", "elsewhere")
+
+    assert (done.exit_code, done.stderr) == (0, "Nothing matches these filters.\n")
+
+
+def test_a_list_that_was_cut_short_says_so(run):
+    """Also as JSON: who counts lines must not take the limit for the number."""
+    for words in (("--json",), ()):
+        cut = run("entries", "list", "--limit", "1", *words)
+        whole = run("entries", "list", "--limit", "2", *words)
+
+        assert "Only the first 1 are shown" in cut.stderr
+        assert len(cut.stdout.splitlines()) < len(whole.stdout.splitlines())
+        assert whole.stderr == ""
+
+
+@pytest.mark.parametrize("noun", ["entries", "alerts"])
+def test_what_a_visitor_makes_long_stands_last_in_a_list(ok, noun):
+    """A command line of 4096 characters must not push the other columns out of sight."""
+    assert ok(noun, "list").splitlines()[0].endswith(("COMMAND", "WHAT"))
 
 
 def test_colour_is_for_terminals_that_want_it(ok):
