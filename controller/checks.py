@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["ok", "warn", "fail"]
 
+INIT: Final = "nsentry-controller init"
+RESTORE: Final = "stop the controller and restore a backup of nsentry.db"
 MIN_FREE_BYTES: Final = 512 * 1024 * 1024
 SILENT_AFTER_S: Final = 120
 _TIMEOUT_S: Final = 5.0
@@ -51,7 +53,8 @@ def run(settings: Settings) -> Iterator[Check]:
         try:
             yield from check(settings)
         except ControllerError as error:
-            yield Check(check.__name__.strip("_"), "fail", str(error), "nsentry-controller init", 78)
+            mend = RESTORE if isinstance(error, migrate.UnusableError) else INIT
+            yield Check(check.__name__.strip("_"), "fail", str(error), mend, 78)
 
 
 def exit_code(checks: list[Check]) -> int:
@@ -76,13 +79,12 @@ def _certificate(settings: Settings) -> Iterator[Check]:
     certificate = Pki(settings.state_dir).server_certificate()
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
     missing = initialise.names(settings) - names_of(certificate)
-    renew = "nsentry-controller init"
     if days < 0:
         yield Check(
-            "certificate", "fail", f"it ended on {certificate.not_valid_after_utc:%Y-%m-%d}", renew, 78
+            "certificate", "fail", f"it ended on {certificate.not_valid_after_utc:%Y-%m-%d}", INIT, 78
         )
     elif missing:
-        yield Check("certificate", "warn", f"it lacks {', '.join(sorted(missing))}", renew)
+        yield Check("certificate", "warn", f"it lacks {', '.join(sorted(missing))}", INIT)
     else:
         yield Check("certificate", "ok", f"good for {days} days and all names of this host")
 
@@ -93,8 +95,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         if connection.dialect.name == "sqlite":
             result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if result != "ok":
-                mend = "stop the controller and restore a backup of nsentry.db"
-                yield Check("database", "fail", f"it is damaged: {result}", mend)
+                yield Check("database", "fail", f"it is damaged: {result}", RESTORE)
             else:
                 yield Check("database", "ok", "its structure is sound")
     free = shutil.disk_usage(settings.state_dir).free
@@ -125,7 +126,7 @@ def _running(settings: Settings) -> Iterator[Check]:
             body = answer.json()
         except (requests.RequestException, ValueError) as error:
             mend = "look into its log; set url in controller.toml to an address that leads to it"
-            yield Check("answers", "fail", f"{running.url} does not answer: {error}", mend, 69)
+            yield Check("answers", "fail", f"{running.url} does not answer: {_reason(error)}", mend, 69)
             return
     if answer.ok:
         yield Check("answers", "ok", f"ready; detection is at most {body['behind']} events behind")
@@ -152,6 +153,13 @@ def _sensors(settings: Settings) -> Iterator[Check]:
         yield Check("sensors", "ok", f"{len(known)} spoke within the last {SILENT_AFTER_S} s")
     told = ", ".join(f"{name.removeprefix('refused.')} {count}" for name, count in refused.items())
     yield Check("refused", "ok", told or "nothing was refused")
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in the first place: requests and urllib3 wrap it several times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
 
 
 def _is_open(path: Path) -> bool:

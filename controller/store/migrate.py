@@ -28,6 +28,10 @@ class SchemaError(ConfigurationError):
     """The database is missing, older or newer than this code; the message says what to do."""
 
 
+class UnusableError(SchemaError):
+    """It is newer, or damaged: nothing that this program does makes it good."""
+
+
 def create(url: str) -> None:
     """Makes the database at `url` if there is none, for its owner only. Its tables come by `upgrade`."""
     path = _sqlite_path(url)
@@ -49,6 +53,10 @@ def upgrade(url: str) -> list[str]:
             if missing:
                 command.upgrade(config(connection), "head")
             return missing
+    except exc.DatabaseError as error:
+        if _is_damage(error):
+            raise _damaged(url, error) from error
+        raise
     finally:
         writer.dispose()
 
@@ -67,21 +75,22 @@ def check(url: str) -> None:
 
 @contextmanager
 def reader(url: str) -> Iterator[Connection]:
-    """A read-only connection to the database at `url`. SchemaError as for `check`."""
+    """A read-only connection to the database at `url`. SchemaError as for `check`, also when damage shows late."""
     _must_exist(url)
     made = engine(url, read_only=True)
     try:
         with made.connect() as connection:
-            try:
-                missing = _missing(connection)
-            except exc.DatabaseError as error:
-                raise SchemaError(f"{_shown(url)} cannot be read as a database: {error.orig}") from error
+            missing = _missing(connection)
             if missing:
                 raise SchemaError(
                     f"{_shown(url)} is older than this program (steps missing: {', '.join(missing)}): "
                     "run 'nsentry-controller init', which brings it up to date and keeps what is in it"
                 )
             yield connection
+    except exc.DatabaseError as error:
+        if _is_damage(error):
+            raise _damaged(url, error) from error
+        raise
     finally:
         made.dispose()
 
@@ -104,11 +113,22 @@ def _missing(connection: Connection) -> list[str]:
     if row is None:
         return list(REVISIONS)
     if row[0] not in REVISIONS:
-        raise SchemaError(
+        raise UnusableError(
             f"the database has schema {row[0]}, this program knows up to {REVISIONS[-1]}: "
             "it was written by a newer nsentry; install that version again, or restore a backup"
         )
     return list(REVISIONS[REVISIONS.index(row[0]) + 1 :])
+
+
+def _is_damage(error: exc.DatabaseError) -> bool:
+    """SQLite's own words for what is not, or no longer, a database (sqlite.org/rescode.html)."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+
+
+def _damaged(url: str, error: exc.DatabaseError) -> UnusableError:
+    return UnusableError(
+        f"{_shown(url)} cannot be read as a database: {error.orig}; stop the controller and restore a backup"
+    )
 
 
 def _must_exist(url: str) -> None:

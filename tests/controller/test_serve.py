@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import stat
@@ -162,6 +163,22 @@ def test_a_newer_database_is_not_touched(stopped):
         assert done.returncode == 78, words
         assert "newer nsentry" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_database_is_told_of_with_what_helps(stopped):
+    """No command ends in a traceback, and the doctor does not advise what would change nothing."""
+    (stopped.state / "nsentry.db").write_bytes(b"no database, but long enough to be taken for one" * 1000)
+
+    for words in (("serve",), ("init",), ("token", "create"), ("entries", "list")):
+        done = stopped.run(*words)
+
+        assert done.returncode == 78, words
+        assert "restore a backup" in done.stderr
+        assert "Traceback" not in done.stderr
+    checks = {
+        each["name"]: each for each in map(json.loads, stopped.run("doctor", "--json").stdout.splitlines())
+    }
+    assert "restore a backup" in checks["database"]["mend"]
 
 
 def test_an_older_database_is_brought_up_to_date_by_serving(stopped):

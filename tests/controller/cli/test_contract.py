@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import socket
 import subprocess
 
 import click
@@ -321,6 +324,23 @@ def test_the_doctor_names_what_is_wrong_and_the_command(run, ok, state):
         assert "chmod" in done.stdout
     finally:
         (state / "ca.key").chmod(0o600)
+
+
+def test_the_doctor_says_in_few_words_why_a_controller_does_not_answer(run, state):
+    """The process is there and holds its folder, but nothing listens (any more)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"https://127.0.0.1:{free.getsockname()[1]}"
+    with (state / "serve.lock").open("w+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} {url}\n")
+        lock.flush()
+        checks = map(json.loads, run("doctor", "--json").stdout.splitlines())
+        found = next(check["found"] for check in checks if check["name"] == "answers")
+    (state / "serve.lock").unlink()
+
+    assert found.startswith(f"{url} does not answer: ")
+    assert found.endswith("Connection refused")
+    assert "Pool" not in found
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_controller_that_serves(served):

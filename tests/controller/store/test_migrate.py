@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from controller.store import counters, migrate
 from controller.store.engine import engine
@@ -94,5 +95,21 @@ def test_what_is_no_database_says_so(tmp_path):
     path = tmp_path / "nsentry.db"
     path.write_bytes(b"this is not a database, but long enough to be read as one" * 100)
 
-    with pytest.raises(migrate.SchemaError, match="cannot be read as a database"):
-        migrate.check(f"sqlite:///{path}")
+    for use in (migrate.check, migrate.open_store, migrate.upgrade):
+        with pytest.raises(migrate.UnusableError, match=r"cannot be read as a database.*restore a backup"):
+            use(f"sqlite:///{path}")
+
+
+def test_damage_that_shows_late_says_so_too(url):
+    """Its head is good, its pages are not: that comes out when somebody reads."""
+    path = Path(url.removeprefix("sqlite:///"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+
+    def read_all():
+        with migrate.reader(url) as connection:
+            for table in metadata.tables.values():
+                connection.execute(select(table)).all()
+
+    with pytest.raises(migrate.UnusableError, match="cannot be read as a database"):
+        read_all()

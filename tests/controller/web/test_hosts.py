@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts page, asked of a real controller."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.browser.seed import WEB, Fleet
+from tests.browser.serving import dashboard
+from tests.browser.visits import SHELL, ago
+from tests.controller.serving import wait_for
+
+
+@pytest.fixture
+def served(tmp_path):
+    with dashboard(tmp_path / "state") as running:
+        yield running
+
+
+def test_the_alerts_behind_a_host_are_those_that_its_page_counted(served):
+    """A machine that was enrolled again has its name twice: each leads to its own alerts."""
+    fleet = Fleet(served.url, str(served.state / "ca.pem"), served.command("token", "create", "--uses", "2"))
+    for visits in (1, 2):
+        host = fleet.enrol("twice")
+        host.beat()
+        for minutes in range(visits):
+            host.send(
+                *host.visit(WEB, ago(minutes=1 + minutes)).exec(*SHELL, tty="pts/0").wait(1).leave().events
+            )
+    wait_for(lambda: len(served.read("alerts", "list")) == 3)
+    cookie = served.session_of("ada")
+
+    links = re.findall(r'href="/alerts\?(host=[^"]+)">(\d+)<', served.get("/hosts", cookie).text)
+
+    assert sorted(count for _, count in links) == ["1", "2"]
+    for query, count in links:
+        assert served.get(f"/alerts.json?{query}", cookie).json()["total"] == int(count)
