@@ -13,7 +13,7 @@
 #define ANCESTORS 16
 #define CGROUP_NAME_LEN 96
 #define PATH_LEN 1024
-#define PATH_NAME_LEN 128 /* a longer name of one directory is cut */
+#define PATH_NAME_LEN 128 /* with a longer name the whole path is called cut */
 #define PATH_DEPTH 24
 #define FILENAME_LEN 256
 #define ARGV_LEN 4096
@@ -33,7 +33,8 @@ enum event_flag {
 	FLAG_RETURNED = 1 << 4,	   /* setns brought the task back to where it came from */
 	FLAG_THREAD = 1 << 5,	   /* a thread, not a whole process */
 	FLAG_ARGV_FAULT = 1 << 6,  /* the command line could not be read: it was paged out */
-	FLAG_PATH_CUT = 1 << 7,	   /* the path of executable or working directory did not fit */
+	FLAG_CWD_CUT = 1 << 7,	   /* the path of the working directory did not fit */
+	FLAG_EXE_CUT = 1 << 8,	   /* nor that of the executable: a part of it names another file */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */

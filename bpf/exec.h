@@ -49,8 +49,7 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
  * A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns.
  * Returns whether this exec is to be told.
  */
-static __always_inline int judge_elsewhere(struct task_struct *task, u32 tid, u32 mnt, struct mark *mark,
-					   u32 *flags)
+static __always_inline int judge_elsewhere(struct task_struct *task, u32 mnt, struct mark *mark, u32 *flags)
 {
 	u32 pid = 0;
 	u32 *init = mounts_lookup(&mnt);
@@ -60,18 +59,14 @@ static __always_inline int judge_elsewhere(struct task_struct *task, u32 tid, u3
 		*flags = FLAG_UNWITNESSED;
 		return *init != pid;
 	}
-	if (mounts_update(&mnt, &pid))
-		count(COUNT_LOST_MARK);
+	set_init(mnt, pid);
 	read_namespaces(task, &mark->joined);
 	mark->home = mark->joined;
-	mark->flags = FLAG_INIT;
-	set_mark(tid, mark);
-	count(COUNT_NEW_MOUNT);
 	*flags = FLAG_INIT | FLAG_NEW_MOUNT;
 	return 1;
 }
 
-static __always_inline int judge_unmarked(struct task_struct *task, u32 tid, struct mark *mark, u32 *flags)
+static __always_inline int judge_unmarked(struct task_struct *task, struct mark *mark, u32 *flags)
 {
 	struct task_struct *parent = 0;
 	struct nsproxy *mine = 0, *theirs = 0;
@@ -85,23 +80,25 @@ static __always_inline int judge_unmarked(struct task_struct *task, u32 tid, str
 	mnt = mount_namespace_of(task);
 	if (!theirs || mnt == mount_namespace_of(parent))
 		return 0;
-	return judge_elsewhere(task, tid, mnt, mark, flags);
+	return judge_elsewhere(task, mnt, mark, flags);
 }
 
-/* A thread that executes takes over its leader's id: the mark stands under the old one. */
-static __always_inline int judge_marked(u32 old_tid, u32 tid, struct mark *mark, u32 *flags)
+/*
+ * A thread that executes takes over its leader's id: the mark stands under the old one. A container that
+ * joined some namespaces of another still begins in a mount namespace that is its own.
+ */
+static __always_inline int judge_marked(struct task_struct *task, u32 old_tid, u32 tid, struct mark *mark,
+					u32 *flags)
 {
-	if (mark->flags & FLAG_INIT)
-		return 0;
+	u32 mnt = mount_namespace_of(task);
+
 	if (old_tid != tid)
 		marks_delete(&old_tid);
-	if (is_released(mark)) {
-		marks_delete(&tid);
-		return 0;
-	}
 	*flags = mark->flags;
-	if (!mounts_lookup(&mark->joined.mnt))
-		*flags |= FLAG_NEW_MOUNT;
+	if (mnt != mark->joined.mnt && !mounts_lookup(&mnt)) {
+		set_init(mnt, tid);
+		*flags |= FLAG_INIT | FLAG_NEW_MOUNT;
+	}
 	mark->flags |= FLAG_EXECUTED;
 	set_mark(tid, mark);
 	count(COUNT_MARKED_EXEC);
@@ -120,11 +117,15 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 	int tell;
 
 	found = marks_lookup(&old_tid);
+	if (found && is_released(found)) {
+		marks_delete(&old_tid);
+		found = 0;
+	}
 	if (found) {
 		mark = *found;
-		tell = judge_marked(old_tid, tid, &mark, &flags);
+		tell = judge_marked(task, old_tid, tid, &mark, &flags);
 	} else {
-		tell = judge_unmarked(task, tid, &mark, &flags);
+		tell = judge_unmarked(task, &mark, &flags);
 	}
 	/* Called from one place: the verifier walks all of it anew for each. */
 	if (tell)

@@ -1,39 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* exit: of the last thread of a marked process, and of a thread that crossed and never executed. */
+/*
+ * exit: of the last thread of a marked process, of a thread that crossed and never executed, and of the
+ * first process of a mount namespace.
+ */
+static __always_inline void send_exit(struct task_struct *task, struct mark *mark, u32 flags)
+{
+	struct event_exit event = {};
+	int status = 0;
+
+	fill_head(&event.head, EVENT_EXIT, task);
+	event.head.cookie = mark->cookie;
+	event.head.flags = mark->flags | flags;
+	event.home = mark->home;
+	event.joined = mark->joined;
+	event.calls = mark->calls;
+	READ(status, task->exit_code);
+	event.status = status;
+	count(COUNT_MARKED_EXIT);
+	send(&event, sizeof(event));
+}
+
+static __always_inline void exit_marked(struct task_struct *task, u32 tid, int live)
+{
+	struct mark *found = marks_lookup(&tid);
+	struct mark mark;
+
+	if (!found)
+		return;
+	mark = *found;
+	marks_delete(&tid);
+	if (live > 0 && (mark.flags & FLAG_EXECUTED))
+		return;
+	send_exit(task, &mark, live > 0 ? FLAG_THREAD : 0);
+}
+
+static __always_inline void exit_init(struct task_struct *task, u32 pid)
+{
+	struct mark mark = {};
+	u32 *mnt = inits_lookup(&pid);
+	u32 *init;
+
+	if (!mnt)
+		return;
+	mark.home.mnt = mark.joined.mnt = *mnt;
+	inits_delete(&pid);
+	init = mounts_lookup(&mark.joined.mnt);
+	if (init && *init == pid)
+		mounts_delete(&mark.joined.mnt);
+	send_exit(task, &mark, FLAG_INIT);
+}
+
 ON_RAW_TRACEPOINT(sched_process_exit)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct signal_struct *signal = 0;
-	struct event_exit event = {};
-	struct mark *found;
-	struct mark mark;
-	u32 tid = bpf_get_current_pid_tgid();
-	u32 *init;
-	int live = 0, status = 0;
+	u64 ids = bpf_get_current_pid_tgid();
+	int live = 0;
 
-	found = marks_lookup(&tid);
-	if (!found)
-		return 0;
-	mark = *found;
-	marks_delete(&tid);
 	READ(signal, task->signal);
 	READ(live, signal->live.counter); /* already without this thread */
-	if (live > 0 && (mark.flags & (FLAG_EXECUTED | FLAG_INIT)))
-		return 0;
-	fill_head(&event.head, EVENT_EXIT, task);
-	event.head.cookie = mark.cookie;
-	event.head.flags = mark.flags | (live > 0 ? FLAG_THREAD : 0);
-	event.home = mark.home;
-	event.joined = mark.joined;
-	event.calls = mark.calls;
-	READ(status, task->exit_code);
-	event.status = status;
-	if (mark.flags & FLAG_INIT) {
-		init = mounts_lookup(&mark.joined.mnt);
-		if (init && *init == event.head.pid)
-			mounts_delete(&mark.joined.mnt);
-	}
-	count(COUNT_MARKED_EXIT);
-	send(&event, sizeof(event));
+	exit_marked(task, ids, live);
+	if (live == 0)
+		exit_init(task, ids >> 32);
 	return 0;
 }

@@ -13,7 +13,7 @@ ON_RAW_TRACEPOINT(sched_process_fork)
 	u32 child_tid = 0;
 
 	mark = marks_lookup(&tid);
-	if (!mark || !mark->cookie)
+	if (!mark)
 		return 0;
 	if (is_released(mark)) {
 		marks_delete(&tid);

@@ -16,6 +16,7 @@ BPF_RINGBUF_OUTPUT(entries, 1024); /* pages */
 BPF_F_TABLE("hash", u32, struct mark, marks, 65536, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, struct ns_set, before, 4096);
 BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
+BPF_F_TABLE("hash", u32, u32, inits, 16384, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u64, u32, released, 4096);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
@@ -63,6 +64,21 @@ static __always_inline long mounts_update(u32 *key, u32 *value)
 static __always_inline void mounts_delete(u32 *key)
 {
 	mounts.delete(key);
+}
+
+static __always_inline u32 *inits_lookup(u32 *key)
+{
+	return inits.lookup(key);
+}
+
+static __always_inline long inits_update(u32 *key, u32 *value)
+{
+	return inits.update(key, value);
+}
+
+static __always_inline void inits_delete(u32 *key)
+{
+	inits.delete(key);
 }
 
 static __always_inline u32 *released_lookup(u64 *key)

@@ -40,6 +40,14 @@ struct {
 } mounts SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} inits SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u64);
@@ -77,6 +85,7 @@ struct {
 MAP_ACCESS(marks, __u32, struct mark)
 MAP_ACCESS(before, __u32, struct ns_set)
 MAP_ACCESS(mounts, __u32, __u32)
+MAP_ACCESS(inits, __u32, __u32)
 MAP_ACCESS(released, __u64, __u32)
 
 static __always_inline __u64 *counters_lookup(__u32 *key)

@@ -26,6 +26,17 @@ static __always_inline void set_mark(u32 tid, struct mark *mark)
 		count(COUNT_LOST_MARK);
 }
 
+/*
+ * The first process of a mount namespace, under its process id and not a thread's: which of its threads is
+ * the last to go is chance.
+ */
+static __always_inline void set_init(u32 mnt, u32 pid)
+{
+	if (mounts_update(&mnt, &pid) || inits_update(&pid, &mnt))
+		count(COUNT_LOST_MARK);
+	count(COUNT_NEW_MOUNT);
+}
+
 /* The agent found that this crossing is none (a container's start, say): stop following it. */
 static __always_inline int is_released(struct mark *mark)
 {

@@ -52,6 +52,8 @@ static __always_inline u32 write_path(const struct path *of, const struct path *
 		if (wrote <= 0)
 			break;
 		used += wrote & (PATH_NAME_LEN * 2 - 1);
+		if (wrote == PATH_NAME_LEN)
+			break;
 		dentry = parent;
 	}
 	return used;
@@ -71,7 +73,7 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 		return;
 	event->cwd_len = write_path(&fs->pwd, &fs->root, event->cwd, &cut);
 	if (cut)
-		event->head.flags |= FLAG_PATH_CUT;
+		event->head.flags |= FLAG_CWD_CUT;
 	READ(vfs, fs->root.mnt);
 	mount = mount_of(vfs);
 	READ_NAMESPACE(event->task.root_mnt, struct mnt_namespace, mount->mnt_ns);
@@ -83,7 +85,7 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 		return;
 	event->exe_len = write_path(&file->f_path, &fs->root, event->exe, &cut);
 	if (cut)
-		event->head.flags |= FLAG_PATH_CUT;
+		event->head.flags |= FLAG_EXE_CUT;
 }
 
 /* From the new image's own memory: what the program will see, whatever another thread did to the arguments.

@@ -44,7 +44,7 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 	struct mark mark = {};
 	u64 previous = 0;
 
-	if (old && old->cookie && !(old->flags & FLAG_EXECUTED)) {
+	if (old && !(old->flags & FLAG_EXECUTED)) {
 		mark = *old;
 		mark.joined = *now;
 		mark.calls += 1;

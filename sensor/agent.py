@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Final
 
 from sensor import __version__
 from sensor.config import Config
+from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
@@ -56,9 +58,15 @@ class Agent:
         containers = Containers(count=count)
         self.metadata = Metadata([str(path) for path in config.docker.sockets], count=count)
         # pid 1's namespaces may be unreadable even to root; the sensor's own are the host's.
-        host_mnt = Path("/proc/self/ns/mnt").stat().st_ino
-        self.recorder = Recorder(record, Head(host_mnt, wall_clock(0))) if record else None
-        doors = Doors(containers, host_mnt)
+        host = procfs.namespaces(os.getpid())
+        if host is None or "mnt" not in host:
+            raise Fault(
+                "the sensor's own namespaces cannot be read",
+                exit_code=ExitCode.FAILURE,
+                fix="mount -t proc proc /proc",
+            )
+        self.recorder = Recorder(record, Head(host, wall_clock(0))) if record else None
+        doors = Doors(containers, host)
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
         learned = self.recorder.container if self.recorder else None

@@ -32,7 +32,7 @@ from sensor.entry.track import (
     Tracker,
 )
 from sensor.probe import Probe
-from sensor.probe.layout import Flag, KernelEvent
+from sensor.probe.layout import KernelEvent
 from sensor.wire import Event, Missing, Update
 
 MAX_WAITING: Final = 4096
@@ -157,8 +157,6 @@ class Watch:
         if known is None:
             self._count("entry.mount_of_no_container")
             return
-        if self.probe and Flag.INIT not in event.head.flags:
-            self.probe.know_init(ns.mnt, event.head.pid)
         self._note(known)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sensor.enrich.containers import Containers
 from sensor.entry.lineage import Side
 from sensor.entry.track import Owner
@@ -12,12 +14,17 @@ from sensor.probe.layout import NsSet
 class Doors:
     """The containers of this host, as the tracker asks for them."""
 
-    def __init__(self, containers: Containers, host_mnt: int) -> None:
+    def __init__(self, containers: Containers, host: Mapping[str, int]) -> None:
+        """`host` holds the inode numbers of the host's own namespaces, by kind; that of "mnt" must be there."""
         self._containers = containers
-        self._host_mnt = host_mnt
+        self._host = host
+        self._host_mnt = host["mnt"]
 
     def owner(self, kinds: list[str], ns: NsSet) -> Owner:
-        """Only a mount namespace is always a container's own; of the others, those that agree tell."""
+        """Only a mount namespace is always a container's own; of the others, those that agree tell.
+
+        The host's own namespaces are nobody's, although containers may be in them.
+        """
         if "mnt" in kinds:
             known = self._containers.at_mount(ns.mnt)
             if known or ns.mnt != self._host_mnt:
@@ -25,7 +32,10 @@ class Doors:
         candidates: set[str] | None = None
         for kind in kinds:
             field = f"{kind}_for_children" if kind in {"pid", "time"} else kind
-            ids = {known.id for known in self._containers.sharing(kind, getattr(ns, field))}
+            inum = getattr(ns, field)
+            if inum == self._host.get(kind):
+                continue
+            ids = {known.id for known in self._containers.sharing(kind, inum)}
             if ids:
                 candidates = ids if candidates is None else candidates & ids
         if candidates is None:
@@ -39,6 +49,10 @@ class Doors:
     def knows_mount(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace, or that of a container that runs."""
         return mnt == self._host_mnt or self._containers.at_mount(mnt) is not None
+
+    def is_host(self, mnt: int) -> bool:
+        """Whether this is the host's mount namespace."""
+        return mnt == self._host_mnt
 
     def side(self, mnt: int) -> Side:
         """On which side of the door a process in this mount namespace stands."""

@@ -86,10 +86,11 @@ def entering(head: Head, caller: Facts, home_mnt: int, chain: tuple[Step, ...], 
     """The process outside that crossed.
 
     The task that calls setns in a runtime runs from a sealed copy and is nameless; the runtime itself is the
-    process that the supervisor started. Without a supervisor above, it is the caller.
+    process that the supervisor started. Without a supervisor above, it is the caller; so it is for who comes
+    out of another container, whose processes have a supervisor above them too.
     """
     index = supervisor_index(chain)
-    if index:
+    if index and all(lineage.side(step.mnt) != "container" for step in chain[:index]):
         step = chain[index - 1]
         return lineage.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt)
     return lineage.ancestor(head.pid, head.start, caller.comm, caller.uid, home_mnt)

@@ -9,7 +9,8 @@ its forks and its exit belong to it. The first program that runs with other name
     entry      the joined namespaces belong to a container that runs
     foreign    they belong to no container (a service's mount namespace, `ip netns exec`)
 
-From an entry on, whatever the lineage executes is a command of its session.
+From an entry on, whatever the lineage executes is a command of its session. It cannot leave the session by a
+further crossing: into another container that is one more entry, and anywhere else the session goes on.
 """
 
 from __future__ import annotations
@@ -24,23 +25,16 @@ from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, NsSet, Setn
 MAX_CROSSINGS: Final = 8192
 """Crossings that are followed at once; beyond it the oldest is given up, and counted."""
 
+MAX_NESTED: Final = 16
+"""Sessions inside one another that one process is counted for; one deeper stands alone."""
+
 THREAD_NS: Final = 5_000_000_000
 """How long a crossing without a live process is kept: a thread's may still fork. Nanoseconds."""
 
-# Daemons and plugins that join a container's network namespace alone, to set it up: facts of docker and CNI.
-_PLUMBERS: Final = frozenset(
-    {
-        "dockerd",
-        "exe",
-        "containerd",
-        "podman",
-        "netavark",
-        "bridge",
-        "loopback",
-        "portmap",
-        "host-local",
-        "crio",
-    }
+# They have a container's network set up by a child: dockerd by itself ("exe"), the others by CNI plugins or
+# netavark. The child's own name says nothing, for whoever enters can choose that of his program.
+_DAEMONS: Final = frozenset(
+    {"dockerd", "containerd", "podman", "crio", "kubelet", "cri-dockerd", "nerdctl", "buildkitd"}
 )
 
 
@@ -55,6 +49,9 @@ class Containers(Protocol):
 
     def knows_mount(self, mnt: int) -> bool:
         """Whether this mount namespace belongs to a container that runs, or to the host."""
+
+    def is_host(self, mnt: int) -> bool:
+        """Whether this mount namespace is the host's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +71,53 @@ class Crossing:
     setns: Setns | None = None
     entered: Exec | None = None
     owner: Owner = Owner(None)
+    within: Crossing | None = None
+    """The session that a process of it crossed from."""
+    stayed: bool = False
+    """It led into no container: `within` goes on there."""
+    closed: bool = False
+    """Nothing more is told of it."""
     live: dict[int, int] = field(default_factory=dict)
     """Pid to start of the processes that carry the mark."""
     parents: dict[int, int] = field(default_factory=dict)
-    """Pid to the pid that forked it, inside the crossing."""
+    """Pid to the nearest process above it that had executed something in the session when it was forked."""
     executed: dict[int, int] = field(default_factory=dict)
     """Pid to start of those that executed something after the crossing."""
     commands: int = 0
     status: int | None = None
     """Wait status of the process that entered, once it has ended."""
 
-    def nearest_command(self, pid: int) -> int | None:
-        """The nearest process above `pid` in the session that executed something."""
-        for _ in range(64):
-            above = self.parents.get(pid)
-            if above is None or above in self.executed:
-                return above
-            pid = above
-        return None
+    @property
+    def outer(self) -> Crossing | None:
+        """The session around, while it lasts."""
+        return self.within if self.within and not self.within.closed else None
+
+    @property
+    def session(self) -> Crossing | None:
+        """The session that a command of this crossing belongs to, once that is decided."""
+        if self.stayed:
+            return self.outer
+        return self if self.entered else None
+
+    def around(self) -> list[Crossing]:
+        """The crossing and the sessions that it descends from, innermost first."""
+        found: list[Crossing] = [self]
+        while (outer := found[-1].outer) is not None:
+            found.append(outer)
+        return found
+
+    def born(self, pid: int, start: int, parent: int) -> None:
+        """A process of the crossing has a child."""
+        self.live[pid] = start
+        above = parent if parent in self.executed else self.parents.get(parent)
+        if above is not None:
+            self.parents[pid] = above
+
+    def died(self, pid: int) -> int | None:
+        """A process is gone; its start, if it had executed something in the session."""
+        self.live.pop(pid, None)
+        self.parents.pop(pid, None)
+        return self.executed.pop(pid, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +189,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """No entry: the kernel need not follow it any longer. `reason` is counted."""
+    """No entry of its own. `reason` is counted; "within" a session the kernel follows it still."""
 
     cookie: int
-    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted"]
+    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within"]
 
 
 Outcome = Crossed | Entered | Commanded | Exited | Ended | Attempted | Started | Stopped | Released
@@ -178,6 +204,7 @@ class Tracker:
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self._crossings: OrderedDict[int, Crossing] = OrderedDict()
+        self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspects: set[tuple[int, int]] = set()
         self.unwitnessed = 0
         """Programs run in a known container by a process from outside, without a setns that was seen."""
@@ -189,6 +216,9 @@ class Tracker:
 
     def feed(self, event: KernelEvent) -> list[Outcome]:
         """What `event` means."""
+        if event.head.cookie in self._given_up:
+            # On its way before the kernel was told. A lineage that is none of ours may still start containers.
+            return [Started(event)] if isinstance(event, Exec) and Flag.INIT in event.head.flags else []
         match event:
             case Setns():
                 return self._setns(event)
@@ -210,26 +240,45 @@ class Tracker:
             gone = {(pid, start) for pid, start in crossing.live.items() if not alive(pid, start)}
             suspects |= gone
             for pid, _ in gone & self._suspects:
-                del crossing.live[pid]
-                crossing.executed.pop(pid, None)
+                crossing.died(pid)
             if not crossing.live and now - crossing.began > THREAD_NS:
-                del self._crossings[crossing.cookie]
-                outcomes.append(
-                    Ended(crossing, now) if crossing.entered else Released(crossing.cookie, "no-exec")
-                )
+                self._close(crossing)
+                if crossing.entered:
+                    outcomes.append(Ended(crossing, now))
+                elif not crossing.stayed:
+                    outcomes.append(Released(crossing.cookie, "no-exec"))
         self._suspects = suspects
         return outcomes
 
     def _setns(self, event: Setns) -> list[Outcome]:
         cookie = event.head.cookie
+        thread = Flag.THREAD in event.head.flags
         if Flag.RETURNED in event.head.flags:
-            known = self._crossings.pop(cookie, None)
-            return [Released(cookie, "returned")] if known else []
+            known = self._crossings.get(cookie)
+            return self._returned(known, event, thread=thread) if known else []
         crossing, evicted = self._open(cookie, event.head.time)
         crossing.setns = event
-        if Flag.THREAD not in event.head.flags:
+        previous = self._crossings.get(event.previous)
+        if previous and previous is not crossing and (session := previous.session):
+            crossing.within = session if len(session.around()) < MAX_NESTED else None
+        if not thread:
             crossing.live[event.head.pid] = event.head.start
         return [*evicted, Crossed(crossing, event)]
+
+    def _returned(self, crossing: Crossing, event: Setns, *, thread: bool) -> list[Outcome]:
+        """The task is back where it came from; children that it left behind are not."""
+        if not thread:
+            crossing.live.pop(event.head.pid, None)
+        if crossing.live:
+            return []
+        self._close(crossing)
+        if crossing.entered:
+            return [Ended(crossing, event.head.time)]
+        return [] if crossing.stayed else [Released(crossing.cookie, "returned")]
+
+    def _close(self, crossing: Crossing) -> None:
+        crossing.closed = True
+        self._crossings.pop(crossing.cookie, None)
 
     def _open(self, cookie: int, time: int) -> tuple[Crossing, list[Outcome]]:
         crossing = self._crossings.get(cookie)
@@ -238,14 +287,13 @@ class Tracker:
         crossing = self._crossings[cookie] = Crossing(cookie, time)
         evicted: list[Outcome] = []
         if len(self._crossings) > MAX_CROSSINGS:
-            oldest, _ = self._crossings.popitem(last=False)
-            evicted.append(Released(oldest, "evicted"))
+            evicted += self._drop(next(iter(self._crossings.values())), "evicted")
         return crossing, evicted
 
     def _fork(self, event: Fork) -> list[Outcome]:
         crossing, evicted = self._open(event.head.cookie, event.head.time)
-        crossing.live[event.head.pid] = event.head.start
-        crossing.parents[event.head.pid] = event.parent
+        for one in crossing.around():
+            one.born(event.head.pid, event.head.start, event.parent)
         return evicted
 
     def _exec(self, event: Exec) -> list[Outcome]:
@@ -255,13 +303,17 @@ class Tracker:
             self.unwitnessed += 1
             return []
         crossing, evicted = self._open(event.head.cookie, event.head.time)
-        crossing.live[event.head.pid] = event.head.start
-        if crossing.entered:
-            parent = crossing.nearest_command(event.head.pid)
-            crossing.executed[event.head.pid] = event.head.start
-            crossing.commands += 1
-            return [*evicted, Commanded(crossing, event, parent or event.head.ppid)]
+        for one in crossing.around():
+            one.live[event.head.pid] = event.head.start
+        if crossing.session:
+            return [*evicted, self._command(crossing.session, event)]
         return evicted + self._decide(crossing, event)
+
+    def _command(self, session: Crossing, event: Exec) -> Commanded:
+        pid = event.head.pid
+        session.executed[pid] = event.head.start
+        session.commands += 1
+        return Commanded(session, event, session.parents.get(pid, event.head.ppid))
 
     def _decide(self, crossing: Crossing, event: Exec) -> list[Outcome]:
         now = event.task.ns
@@ -269,19 +321,36 @@ class Tracker:
         cgroup_container = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
         new_mount = now.mnt != event.joined.mnt or "mnt" not in joined
         if new_mount and cgroup_container and not self._containers.knows_mount(now.mnt):
-            return [*self._drop(crossing, "start"), Started(event)]
-        if joined == ["net"] and _is_plumbing(event.ancestry, crossing.setns):
-            return self._drop(crossing, "plumbing")
+            return [*self._leave(crossing, event, "start"), Started(event)]
+        if joined == ["net"] and _is_plumbing(event.ancestry):
+            return self._leave(crossing, event, "plumbing")
         crossing.owner = self._containers.owner(joined, event.joined)
-        if not crossing.owner.container and not crossing.owner.shared:
-            return self._drop(crossing, "foreign")
+        # A container whose start was not seen is unknown by its namespaces; who came from the host into its
+        # cgroup has entered it all the same.
+        by_cgroup = cgroup_container and self._containers.is_host(event.home.mnt)
+        if not crossing.owner.container and not crossing.owner.shared and not by_cgroup:
+            return self._leave(crossing, event, "foreign")
         crossing.entered = event
         crossing.executed[event.head.pid] = event.head.start
         crossing.commands += 1
         return [Entered(crossing, event, joined, cgroup_container)]
 
-    def _drop(self, crossing: Crossing, reason: Literal["start", "plumbing", "foreign"]) -> list[Outcome]:
-        self._crossings.pop(crossing.cookie, None)
+    def _leave(
+        self, crossing: Crossing, event: Exec, reason: Literal["start", "plumbing", "foreign"]
+    ) -> list[Outcome]:
+        """It is no entry: nothing more to follow, unless it came out of a session."""
+        if crossing.outer is None:
+            return self._drop(crossing, reason)
+        crossing.stayed = True
+        return [Released(crossing.cookie, "within"), self._command(crossing.outer, event)]
+
+    def _drop(
+        self, crossing: Crossing, reason: Literal["start", "plumbing", "foreign", "evicted"]
+    ) -> list[Outcome]:
+        self._close(crossing)
+        self._given_up[crossing.cookie] = None
+        if len(self._given_up) > MAX_CROSSINGS:
+            self._given_up.popitem(last=False)
         return [Released(crossing.cookie, reason)]
 
     def _exit(self, event: Exit) -> list[Outcome]:
@@ -290,11 +359,16 @@ class Tracker:
         crossing = self._crossings.get(event.head.cookie)
         if crossing is None:
             return []
+        outcomes: list[Outcome] = []
+        for one in crossing.around():
+            outcomes += self._gone_from(one, event)
+        return outcomes
+
+    def _gone_from(self, crossing: Crossing, event: Exit) -> list[Outcome]:
         pid = event.head.pid
         outcomes: list[Outcome] = []
         if Flag.THREAD not in event.head.flags:
-            crossing.live.pop(pid, None)
-            start = crossing.executed.pop(pid, None)
+            start = crossing.died(pid)
             if start is not None:
                 outcomes.append(Exited(crossing, event, start))
             if crossing.entered and pid == crossing.entered.head.pid:
@@ -304,9 +378,11 @@ class Tracker:
         return outcomes
 
     def _finish(self, crossing: Crossing, event: Exit) -> list[Outcome]:
-        self._crossings.pop(crossing.cookie, None)
+        self._close(crossing)
         if crossing.entered:
             return [Ended(crossing, event.head.time)]
+        if crossing.stayed:
+            return []
         joined = event.joined.joined_since(event.home)
         if Flag.THREAD in event.head.flags or joined == ["net"]:
             return [Released(crossing.cookie, "no-exec")]
@@ -316,8 +392,5 @@ class Tracker:
         return [Attempted(crossing, event, joined)]
 
 
-def _is_plumbing(ancestry: tuple[Step, ...], setns: Setns | None) -> bool:
-    comms = [step.comm for step in ancestry[:3]]
-    if setns:
-        comms.append(setns.task.comm)
-    return any(comm in _PLUMBERS for comm in comms)
+def _is_plumbing(ancestry: tuple[Step, ...]) -> bool:
+    return any(step.comm in _DAEMONS for step in ancestry[:3])

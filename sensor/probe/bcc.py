@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, ProbeError, Receive
 from sensor.probe.core import hook_of
-from sensor.probe.layout import COUNTERS, init_mark
+from sensor.probe.layout import COUNTERS
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _RAW: Final = ("sched_process_fork", "sched_process_exec", "sched_process_exit")
@@ -198,8 +198,7 @@ class BccProbe:
     def know_init(self, mnt: int, init_pid: int) -> None:
         """See Probe."""
         self._bpf[b"mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
-        marks = self._bpf[b"marks"]
-        marks[ctypes.c_uint(init_pid)] = marks.Leaf.from_buffer_copy(init_mark(mnt))
+        self._bpf[b"inits"][ctypes.c_uint(init_pid)] = ctypes.c_uint(mnt)
 
     def close(self) -> None:
         """See Probe."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sensor.probe import BUILD, ProbeError, Receive
-from sensor.probe.layout import COUNTERS, init_mark
+from sensor.probe.layout import COUNTERS
 
 _P: Final = ctypes.c_void_p
 _SAMPLE: Final = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, ctypes.c_size_t)
@@ -122,7 +122,7 @@ class CoreProbe:
         self._counters = self._map("counters")
         self._released = self._map("released")
         self._mounts = self._map("mounts")
-        self._marks = self._map("marks")
+        self._inits = self._map("inits")
         self._cpus = self._lib.libbpf_num_possible_cpus()
 
     def _attach(self) -> None:
@@ -165,7 +165,7 @@ class CoreProbe:
     def know_init(self, mnt: int, init_pid: int) -> None:
         """See Probe."""
         self._update(self._mounts, struct.pack("=I", mnt), struct.pack("=I", init_pid))
-        self._update(self._marks, struct.pack("=I", init_pid), init_mark(mnt))
+        self._update(self._inits, struct.pack("=I", init_pid), struct.pack("=I", mnt))
 
     def _update(self, fd: int, key: bytes, value: bytes) -> None:
         if self._lib.bpf_map_update_elem(fd, key, value, 0):

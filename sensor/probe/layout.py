@@ -32,7 +32,8 @@ class Flag(IntFlag):
     RETURNED = 1 << 4
     THREAD = 1 << 5
     ARGV_FAULT = 1 << 6
-    PATH_CUT = 1 << 7
+    CWD_CUT = 1 << 7
+    EXE_CUT = 1 << 8
 
 
 COUNTERS: Final = (
@@ -189,15 +190,6 @@ EXEC_EXE: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
 EXEC_ARGV: Final = EXEC_EXE + 2 * _PATH_LEN + _FILENAME_LEN
 
 
-_MARK: Final = struct.Struct("=QII20I")
-
-
-def init_mark(mnt: int) -> bytes:
-    """The mark (struct mark) of a container's first process: only its end in mount namespace `mnt` counts."""
-    namespaces = NsSet._make(mnt if name == "mnt" else 0 for name in NsSet._fields)
-    return _MARK.pack(0, Flag.INIT, 0, *namespaces, *namespaces)
-
-
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed
     """The bytes are none of the layout: object and agent are of different versions."""
 
@@ -278,9 +270,10 @@ def _exec(data: bytes) -> Exec:
         parent,
         _facts(data, EXEC_TASK),
         _ancestry(data, EXEC_TASK + FACTS.size),
-        exe=_path(data[EXEC_EXE : EXEC_EXE + exe]) if exe else None,
+        # The lower part of a deep path is that of another file: /a/.../bin/ls is not /bin/ls.
+        exe=_path(data[EXEC_EXE : EXEC_EXE + exe]) if exe and Flag.EXE_CUT not in head.flags else None,
         # No component at all is the task's root; the kernel always knows a working directory.
-        cwd=None if Flag.PATH_CUT in head.flags else _path(data[EXEC_EXE + _PATH_LEN :][:cwd]),
+        cwd=None if Flag.CWD_CUT in head.flags else _path(data[EXEC_EXE + _PATH_LEN :][:cwd]),
         filename=text(data[EXEC_EXE + 2 * _PATH_LEN :][:filename]) if filename else None,
         argv=None if Flag.ARGV_FAULT in head.flags or arguments is None else [text(a) for a in arguments],
         argv_cut=cut,

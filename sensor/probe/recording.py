@@ -20,7 +20,7 @@ from sensor.fault import ExitCode, Fault
 from sensor.probe.layout import EXEC_ARGV, KernelEvent, Undecodable, decode
 from sensor.wire import Container
 
-VERSION: Final = 1
+VERSION: Final = 2
 _HEAD, _EVENT, _CONTAINER = range(3)
 Part = KernelEvent | Known
 _LARGEST: Final = EXEC_ARGV + 64 * 1024
@@ -28,9 +28,9 @@ _LARGEST: Final = EXEC_ARGV + 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the whole recording needs: the host's mount namespace, and its clock at boot (ns since the epoch)."""
+    """What the whole recording needs: the host's namespaces, and its clock at boot (ns since the epoch)."""
 
-    host_mnt: int
+    host: dict[str, int]
     booted: int
 
 
@@ -40,7 +40,7 @@ class Recorder:
     def __init__(self, path: Path, head: Head) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file: BinaryIO = os.fdopen(handle, "wb")
-        self._write([_HEAD, VERSION, head.host_mnt, head.booted])
+        self._write([_HEAD, VERSION, head.host, head.booted])
 
     def event(self, raw: bytes) -> None:
         """One record of the ring."""
@@ -72,9 +72,13 @@ def read(path: Path) -> tuple[Head, Iterator[Part]]:
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise _bad(path, str(error) or "it is no recording") from error
     match first:
-        case [0, 1, int(host_mnt), int(booted)]:
-            return Head(host_mnt, booted), _rest(path, parts)
+        case [0, 2, {"mnt": int()} as host, int(booted)] if _inodes(host):
+            return Head(host, booted), _rest(path, parts)
     raise _bad(path, f"it does not begin as a recording of version {VERSION}")
+
+
+def _inodes(namespaces: dict[Any, Any]) -> bool:
+    return all(isinstance(kind, str) and isinstance(inum, int) for kind, inum in namespaces.items())
 
 
 def _rest(path: Path, parts: Iterator[Any]) -> Iterator[Part]:

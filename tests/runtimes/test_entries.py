@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +157,148 @@ def test_the_stop_of_a_container_that_ran_before_the_sensor_is_told(
     finally:
         later.close()
         dockerd.docker("rm", "-f", older)
+
+
+THREADS = """
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+static void *idle(void *unused) { for (;;) pause(); }
+static void end(int number) { exit(3); }
+int main(void) {
+    pthread_t thread;
+    signal(SIGTERM, end);
+    for (int i = 0; i < 4; i++) pthread_create(&thread, 0, idle, 0);
+    idle(0);
+}
+"""
+
+
+def test_a_first_process_of_many_threads_stops_and_is_entered_after_each_restart(
+    dockerd: Dockerd, watching: Watching, tmp_path: Path
+) -> None:
+    """Its last thread to go is seldom the first, and the next start gets the same mount namespace's number."""
+    (tmp_path / "threads.c").write_text(THREADS)
+    program = tmp_path / "threads"
+    subprocess.run(["clang", "-static", "-pthread", "-o", program, tmp_path / "threads.c"], check=True)
+    container = dockerd.run("busybox:demo", "/threads", options=["-v", f"{program}:/threads:ro"])
+    watching.until(lambda: bool(watching.of("start", container)))
+    try:
+        for _ in range(3):
+            watching.events.clear()
+            dockerd.docker("restart", container)
+            watching.until(lambda: bool(watching.of("start", container)))
+            assert [event["code"] for event in watching.of("stop", container)] == [3]
+            assert watching.visit(lambda: dockerd.exec(container, "id"), container)[0]["verdict"] == "both"
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+IN_AND_BACK = """
+import ctypes, os, subprocess, sys
+setns = ctypes.CDLL(None, use_errno=True).setns
+kinds = ("uts", "net", "mnt")
+home = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in kinds]
+theirs = [os.open(f"/proc/{sys.argv[1]}/ns/{kind}", os.O_RDONLY) for kind in kinds]
+for handle in theirs:
+    assert setns(handle, 0) == 0
+inside = subprocess.Popen(["/bin/sh", "-c", "sleep 0.3; /bin/id; true"], stdout=subprocess.DEVNULL)
+for handle in home:
+    assert setns(handle, 0) == 0
+inside.wait()
+"""
+
+
+def test_a_program_that_leaves_a_child_inside_and_comes_back_has_made_one_session(
+    dockerd: Dockerd, watching: Watching, web: str
+) -> None:
+    command = [sys.executable, "-c", IN_AND_BACK, str(dockerd.init_pid(web))]
+    events = watching.visit(lambda: subprocess.run(command, check=True), web)
+    assert [event["kind"] for event in events] == [
+        "entry",
+        "command",
+        "exit",
+        "command",
+        "exit",
+        "exit",
+        "session_end",
+    ]
+
+
+POWERS = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined", "--pid=host")
+NEW_NETWORK = "unshare -n sleep 1 & sleep 0.2; nsenter -t $! -n sh -c 'date; whoami'; id"
+
+
+def test_nobody_leaves_a_session_by_a_namespace_of_his_own(dockerd: Dockerd, watching: Watching) -> None:
+    container = dockerd.run("busybox:demo", "sleep", "600", options=POWERS)
+    watching.until(lambda: bool(watching.of("start", container)))
+    try:
+        events = watching.visit(lambda: dockerd.exec(container, "sh", "-c", NEW_NETWORK), container)
+        told = [event["process"]["argv"][0] for event in events if event["kind"] == "command"]
+        # busybox runs `date` and `whoami` without an exec of its own.
+        assert told.count("nsenter") == 1
+        assert told[-1] == "sh"
+        assert events[-1]["kind"] == "session_end"
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+def test_one_container_entered_out_of_another_is_an_entry_of_its_own(
+    dockerd: Dockerd, watching: Watching, web: str
+) -> None:
+    container = dockerd.run("busybox:demo", "sleep", "600", options=POWERS)
+    watching.until(lambda: bool(watching.of("start", container)))
+    try:
+        watching.events.clear()
+        step = f"true; nsenter -t {dockerd.init_pid(web)} -m -n sh -c 'id; true'; true"
+        dockerd.exec(container, "sh", "-c", step)
+        watching.until(lambda: sum(event["kind"] == "session_end" for event in watching.events) == 2)
+        (first,), (second,) = watching.of("entry", container), watching.of("entry", web)
+        assert (first["means"], second["means"]) == ("docker-exec", "ns-join")
+        assert second["entered_by"]["comm"] == "nsenter"
+        assert second["entered_by"]["side"] == "container"
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+def test_a_container_in_the_network_of_another_starts_and_stops_and_enters_nothing(
+    dockerd: Dockerd, watching: Watching, web: str
+) -> None:
+    """Its first process is marked, and executes again before the kernel is told that this was a start."""
+    watching.events.clear()
+    script = ["sh", "-c", "id; (id; true); exec id"]
+    for _ in range(3):
+        dockerd.docker("run", "--rm", "--network", f"container:{web}", "busybox:demo", *script)
+
+    def ids(kind: str) -> set[str]:
+        return {event["container"]["id"] for event in watching.events if event["kind"] == kind}
+
+    watching.until(lambda: len(ids("start")) == 3 and ids("start") <= ids("stop"))
+    assert not ids("entry") | ids("attempt")
+
+
+def test_a_renamed_nsenter_is_an_entry_also_by_a_plugins_name(
+    dockerd: Dockerd, watching: Watching, web: str, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "bridge"
+    renamed.write_bytes(Path("/usr/bin/nsenter").read_bytes())
+    renamed.chmod(0o755)
+    command = [str(renamed), "-t", str(dockerd.init_pid(web)), "-n", "/bin/true"]
+    entry = watching.visit(lambda: subprocess.run(command, check=True), web)[0]
+    assert (entry["means"], entry["namespaces"]) == ("ns-join", ["net"])
+
+
+def test_a_path_too_deep_to_be_read_whole_is_unknown_and_not_that_of_another_file(
+    dockerd: Dockerd, watching: Watching, web: str, tmp_path: Path
+) -> None:
+    folder = tmp_path.joinpath(*"abcdefghijklmnopqrstuvwxyz", "bin")
+    folder.mkdir(parents=True)
+    program = folder / "true"
+    program.write_bytes(Path("/bin/busybox").read_bytes())
+    program.chmod(0o755)
+    command = ["nsenter", "-t", str(dockerd.init_pid(web)), "-n", str(program)]
+    entry = watching.visit(lambda: subprocess.run(command, check=True, cwd="/"), web)[0]
+    assert entry["process"]["exe"] is None
+    assert entry["missing"]["process.exe"] == "unknown"
+    assert entry["process"]["filename"] == os.fspath(program)[:255]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sensor.enrich import procfs
 from sensor.entry.report import wall_clock
 from sensor.fault import Fault
 from sensor.probe import BPF_SOURCES
@@ -48,8 +50,8 @@ def test_a_replay_gives_the_events_of_the_visit(dockerd: Dockerd, tmp_path: Path
     subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
     dockerd.image("busybox:demo")
     older = dockerd.run("busybox:demo", "sleep", "3600")
-    host_mnt = Path("/proc/self/ns/mnt").stat().st_ino
-    recorder = Recorder(tmp_path / "visit.events", Head(host_mnt, wall_clock(0)))
+    host = procfs.namespaces(os.getpid()) or {}
+    recorder = Recorder(tmp_path / "visit.events", Head(host, wall_clock(0)))
     watching = Watching("core", [str(dockerd.socket)], recorder)
     try:
         newer = dockerd.run("busybox:demo", "sleep", "3600")

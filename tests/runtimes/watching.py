@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
@@ -33,7 +34,7 @@ class Watching:
         redactor = Redactor()
         containers = Containers(count=self.counters.add)
         self.metadata = Metadata(sockets, count=self.counters.add)
-        doors = Doors(containers, Path("/proc/self/ns/mnt").stat().st_ino)
+        doors = Doors(containers, procfs.namespaces(os.getpid()) or {})
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         numbers = itertools.count(1)
         reporter = Reporter(

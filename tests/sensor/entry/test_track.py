@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sensor.entry.track import (
+    MAX_CROSSINGS,
     Attempted,
     Commanded,
     Crossed,
@@ -43,6 +45,9 @@ class Doors:
     def knows_mount(self, mnt: int) -> bool:
         return mnt in {HOST.mnt, INSIDE.mnt}
 
+    def is_host(self, mnt: int) -> bool:
+        return mnt == HOST.mnt
+
 
 def head(kind: Kind, pid: int, flags: Flag = NONE, cookie: int = COOKIE) -> Head:
     return Head(kind, flags, 1000 + pid, cookie, pid * 10, pid, pid, 1, 0)
@@ -52,19 +57,32 @@ def facts(ns: NsSet, comm: str = "x", cgroup: str = "") -> Facts:
     return Facts(ns, 0, 1, 0, 0, 0, 0, 0, 0, 1, ns.mnt, comm, cgroup, "")
 
 
-def setns(pid: int, joined: NsSet, comm: str = "nsenter", flags: Flag = NONE) -> Setns:
-    return Setns(head(Kind.SETNS, pid, flags), 0, HOST, joined, facts(joined, comm), ())
+def setns(
+    pid: int,
+    joined: NsSet,
+    comm: str = "nsenter",
+    flags: Flag = NONE,
+    cookie: int = COOKIE,
+    previous: int = 0,
+) -> Setns:
+    return Setns(head(Kind.SETNS, pid, flags, cookie), previous, HOST, joined, facts(joined, comm), ())
 
 
-def fork(pid: int, parent: int) -> Fork:
-    return Fork(head(Kind.FORK, pid), parent)
+def fork(pid: int, parent: int, cookie: int = COOKIE) -> Fork:
+    return Fork(head(Kind.FORK, pid, cookie=cookie), parent)
 
 
 def execution(
-    pid: int, now: NsSet, joined: NsSet | None = None, cgroup: str = "", ancestry: tuple[Step, ...] = ()
+    pid: int,
+    now: NsSet,
+    joined: NsSet | None = None,
+    cgroup: str = "",
+    ancestry: tuple[Step, ...] = (),
+    cookie: int = COOKIE,
+    flags: Flag = NONE,
 ) -> Exec:
     return Exec(
-        head(Kind.EXEC, pid),
+        head(Kind.EXEC, pid, flags, cookie),
         HOST,
         joined or now,
         HOST,
@@ -78,8 +96,8 @@ def execution(
     )
 
 
-def gone(pid: int, joined: NsSet = INSIDE, flags: Flag = NONE, status: int = 0) -> Exit:
-    return Exit(head(Kind.EXIT, pid, flags), status, 1, HOST, joined)
+def gone(pid: int, joined: NsSet = INSIDE, flags: Flag = NONE, status: int = 0, cookie: int = COOKIE) -> Exit:
+    return Exit(head(Kind.EXIT, pid, flags, cookie), status, 1, HOST, joined)
 
 
 def kinds(tracker: Tracker, *events: KernelEvent) -> list[type]:
@@ -144,13 +162,21 @@ def test_the_same_in_the_hosts_cgroup_is_an_entry() -> None:
     assert outcomes == [Crossed, Entered]
 
 
-def test_a_network_plugin_is_plumbing_and_a_person_with_nsenter_is_not() -> None:
-    plugin = (Step(1, 4, 0, HOST.mnt, 0, "bridge"),)
+def test_what_a_daemon_has_done_to_a_network_is_plumbing_whatever_it_is_called() -> None:
+    plugin = (Step(1, 4, 0, HOST.mnt, 0, "bridge"), Step(1, 3, 0, HOST.mnt, 0, "containerd"))
     assert kinds(Tracker(Doors()), setns(5, NET_ONLY, "bridge"), execution(5, NET_ONLY, ancestry=plugin)) == [
         Crossed,
         Released,
     ]
-    assert kinds(Tracker(Doors()), setns(5, NET_ONLY), execution(5, NET_ONLY)) == [Crossed, Entered]
+
+
+@pytest.mark.parametrize("name", ["nsenter", "bridge", "exe", "dockerd"])
+def test_a_person_who_joins_a_network_enters_whatever_the_program_is_called(name: str) -> None:
+    shell = (Step(1, 4, 0, HOST.mnt, 0, "bash"),)
+    assert kinds(Tracker(Doors()), setns(5, NET_ONLY, name), execution(5, NET_ONLY, ancestry=shell)) == [
+        Crossed,
+        Entered,
+    ]
 
 
 def test_namespaces_of_no_container_are_foreign() -> None:
@@ -170,6 +196,104 @@ def test_a_thread_that_joins_and_comes_back_leaves_nothing() -> None:
     assert kinds(
         tracker, setns(5, NET_ONLY, flags=Flag.THREAD), setns(5, HOST, flags=Flag.THREAD | Flag.RETURNED)
     ) == [Crossed, Released]
+
+
+def test_who_comes_back_leaves_the_session_to_the_children_that_are_still_inside() -> None:
+    tracker = Tracker(Doors())
+    back = setns(5, HOST, flags=Flag.RETURNED)
+    assert kinds(tracker, setns(5, INSIDE), fork(6, 5), execution(6, INSIDE), back) == [Crossed, Entered]
+    assert kinds(tracker, fork(7, 6), execution(7, INSIDE)) == [Commanded]
+    assert kinds(tracker, gone(7), gone(6)) == [Exited, Exited, Ended]
+
+
+def in_session(*events: KernelEvent) -> Tracker:
+    """A tracker with a session whose shell is pid 5, and what followed."""
+    tracker = Tracker(Doors())
+    for event in [setns(5, INSIDE), execution(5, INSIDE), *events]:
+        tracker.feed(event)
+    return tracker
+
+
+ELSEWHERE = INSIDE._replace(net=99)
+NEXT = COOKIE + 1
+
+
+def test_nobody_leaves_a_session_by_joining_a_namespace_of_no_container() -> None:
+    """Else one nsenter into a network namespace of one's own would be the way out of sight."""
+    away = setns(6, ELSEWHERE._replace(mnt=3), cookie=NEXT, previous=COOKIE)
+    tracker = in_session(fork(6, 5), execution(6, INSIDE), away)
+    left, command = tracker.feed(execution(6, HOST._replace(net=99), cookie=NEXT))
+    assert left == Released(NEXT, "within")
+    assert isinstance(command, Commanded)
+    assert command.crossing.cookie == COOKIE
+    (command,) = [
+        outcome
+        for event in (fork(7, 6, NEXT), execution(7, HOST._replace(net=99), cookie=NEXT))
+        for outcome in tracker.feed(event)
+    ]
+    assert isinstance(command, Commanded)
+    assert command.parent == 6
+    assert kinds(tracker, gone(5), gone(6, cookie=NEXT)) == [Exited, Exited]
+    assert kinds(tracker, gone(7, cookie=NEXT)) == [Exited, Ended]
+    assert tracker.open_sessions == 0
+
+
+def test_an_entry_out_of_a_session_is_one_more_and_the_first_lasts_as_long() -> None:
+    tracker = in_session(fork(6, 5), execution(6, INSIDE), setns(6, INSIDE, cookie=NEXT, previous=COOKIE))
+    assert kinds(tracker, execution(6, INSIDE, cookie=NEXT)) == [Entered]
+    assert tracker.open_sessions == 2
+    assert kinds(tracker, gone(5)) == [Exited]
+    assert kinds(tracker, gone(6, cookie=NEXT)) == [Exited, Ended, Exited, Ended]
+
+
+def test_a_session_given_up_takes_no_command_any_more() -> None:
+    away = setns(6, ELSEWHERE._replace(mnt=3), cookie=NEXT, previous=COOKIE)
+    tracker = in_session(fork(6, 5), away, execution(6, HOST, HOST, cookie=NEXT))
+    for cookie in range(1000, 1000 + MAX_CROSSINGS):
+        tracker.feed(fork(8, 9, cookie))
+    outcomes = kinds(tracker, execution(6, HOST, HOST, cookie=NEXT), execution(5, INSIDE))
+    assert Commanded not in outcomes
+    assert Entered not in outcomes
+
+
+def test_what_is_on_its_way_of_a_lineage_that_was_given_up_is_no_entry() -> None:
+    """A container's first processes fork and execute before the kernel learns that theirs was a start."""
+    joined = HOST._replace(net=14)
+    pod = joined._replace(mnt=99)
+    tracker = Tracker(Doors())
+    tracker.feed(setns(5, joined, "runc"))
+    assert kinds(tracker, execution(5, pod, joined, cgroup="b" * 64)) == [Released, Started]
+    assert kinds(tracker, fork(6, 5), execution(6, pod, joined, cgroup="b" * 64), gone(6)) == []
+    first = execution(7, pod._replace(mnt=100), joined, flags=Flag.INIT | Flag.NEW_MOUNT)
+    assert kinds(tracker, first) == [Started]
+
+
+def test_who_comes_from_the_host_into_a_containers_cgroup_enters_though_its_start_was_not_seen() -> None:
+    unseen = HOST._replace(mnt=500, net=501)
+
+    class Unseen(Doors):
+        def knows_mount(self, mnt: int) -> bool:
+            return False
+
+    tracker = Tracker(Unseen())
+    tracker.feed(setns(5, unseen))
+    (entry,) = tracker.feed(execution(5, unseen, cgroup="b" * 64))
+    assert isinstance(entry, Entered)
+    assert (entry.crossing.owner.container, entry.cgroup_container) == (None, "b" * 64)
+
+
+def test_what_is_kept_of_a_session_is_bounded_by_its_live_processes() -> None:
+    tracker = Tracker(Doors())
+    (_, entered) = [
+        outcome for event in (setns(5, INSIDE), execution(5, INSIDE)) for outcome in tracker.feed(event)
+    ]
+    assert isinstance(entered, Entered)
+    for pid in range(10, 1000):
+        for event in (fork(pid, 5), execution(pid, INSIDE), gone(pid)):
+            tracker.feed(event)
+    session = entered.crossing
+    assert (len(session.live), len(session.parents), len(session.executed)) == (1, 0, 1)
+    assert session.commands == 991
 
 
 def test_the_end_of_a_first_process_is_a_stop() -> None:
