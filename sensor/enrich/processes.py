@@ -84,11 +84,17 @@ def look(pid: int, redact: Redact, proc: Path = procfs.PROC) -> Seen | None:
                 argv, exe = [], ""
     except psutil.NoSuchProcess:  # a zombie counts as one
         return None
+    kept = abridged(redact([clean(one) for one in argv[:MAX_ARGS]])[0])
+    return Seen(pid, stat.ppid, stat.start, stat.comm, clean(exe) if exe else None, kept or None, uid)
+
+
+def abridged(argv: list[str]) -> list[str]:
+    """The first `MAX_ARGV_CHARS` of a command line. Redact it before: a secret's name could be cut off."""
     kept: list[str] = []
     room = MAX_ARGV_CHARS
-    for argument in redact([clean(one) for one in argv[:MAX_ARGS]])[0]:
-        kept.append(argument[:room])
-        room -= len(kept[-1]) + 1
+    for argument in argv:
         if room <= 0:
             break
-    return Seen(pid, stat.ppid, stat.start, stat.comm, clean(exe) if exe else None, kept or None, uid)
+        kept.append(argument[:room])
+        room -= len(kept[-1]) + 1
+    return kept

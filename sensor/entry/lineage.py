@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from sensor.enrich import procfs
-from sensor.enrich.processes import Snapshot
+from sensor.enrich.processes import Snapshot, abridged
 from sensor.entry.means import supervisor_index
 from sensor.probe.layout import Facts, Head, Step
 from sensor.wire import Ancestor, Login
@@ -70,7 +70,7 @@ class Lineage:
             seen = self._snapshot.get(pid, start)
             return Image(seen.exe, seen.argv) if seen else Image(None, None)
         line = procfs.cmdline(pid, self._proc)
-        return Image(procfs.exe(pid, self._proc), self._redact(line[0])[0] if line else None)
+        return Image(procfs.exe(pid, self._proc), abridged(self._redact(line[0])[0]) if line else None)
 
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""
