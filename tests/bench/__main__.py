@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,9 @@ PORT = 8445
 
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, all by default; 0, or 1 when one could not be run."""
+    """Run the named benchmarks, all by default; 0, 1 when one could not be run, 130 when it was interrupted."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         host.require_root()
         print(f"kernel {platform.release()}, {platform.machine()}, Python {platform.python_version()}")
@@ -36,6 +39,9 @@ def main(names: list[str]) -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+        return 130
     return 0
 
 

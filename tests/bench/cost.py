@@ -9,9 +9,10 @@ of the programs' run time (kernel.bpf_stats_enabled) stands beside them.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -33,18 +34,19 @@ def measure(stack: Stack) -> Iterator[str]:
             for call in CALLS:
                 pairs[call].append((off[call], _run(program, call)))
     for call, measured in pairs.items():
-        ratio = median(on / off for off, on in measured)
+        ratios = sorted(on / off for off, on in measured)
         yield (
             f"{call:8} off {median(off for off, _ in measured):>9.0f} ns   "
-            f"on {median(on for _, on in measured):>9.0f} ns   ratio {ratio:.3f}"
+            f"on {median(on for _, on in measured):>9.0f} ns   "
+            f"ratio {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f} in {PAIRS} pairs)"
         )
     with ExitStack() as undo:
         sensor = stack.start_sensor(undo)
-        with _statistics():
-            before = _run_times(sensor.pid)
+        with statistics():
+            before = run_times(sensor.pid)
             for call in ("exec", "setns"):
                 _run(program, call)
-            after = _run_times(sensor.pid)
+            after = run_times(sensor.pid)
     for name, totals in sorted(after.items()):
         time_ns, runs = (now - then for now, then in zip(totals, before.get(name, (0, 0)), strict=True))
         if runs:
@@ -64,7 +66,8 @@ def _run(program: Path, call: str) -> int:
 
 
 @contextmanager
-def _statistics() -> Iterator[None]:
+def statistics() -> Iterator[None]:
+    """The kernel counts the run time of BPF programs meanwhile, which costs some itself."""
     before = STATS.read_text()
     STATS.write_text("1")
     try:
@@ -73,13 +76,20 @@ def _statistics() -> Iterator[None]:
         STATS.write_text(before)
 
 
-def _run_times(pid: int) -> dict[str, tuple[int, int]]:
-    """Run time in ns and number of runs of each program that the process holds."""
+def run_times(pid: int) -> dict[str, tuple[int, int]]:
+    """Run time in ns and number of runs of each program that the process holds.
+
+    Whose a program is, is read from its descriptors: Debian's bpftool is built without what tells "pids".
+    """
+    held = set()
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            held.update(map(int, re.findall(r"^prog_id:\s+(\d+)$", info.read_text(), re.MULTILINE)))
     shown = subprocess.run(
         ["bpftool", "-j", "prog", "show"], check=True, capture_output=True, text=True
     ).stdout
     return {
         program.get("name", str(program["id"])): (program.get("run_time_ns", 0), program.get("run_cnt", 0))
         for program in json.loads(shown)
-        if any(holder["pid"] == pid for holder in program.get("pids", []))
+        if program["id"] in held
     }
