@@ -84,9 +84,7 @@ class Agent:
             raw = self.recorder.event if self.recorder else None
             probe = open_probe(loader, receiver(self.watch.feed, self._undecodable, raw))
         except ProbeError as error:
-            raise Fault(
-                str(error), exit_code=ExitCode.FAILURE, fix="nsentry-sensor doctor names what is missing"
-            ) from error
+            raise _fault(error) from error
         self._health.watching(probe.loader, probe.reason, probe.hooks)
         found = self.watch.sweep(probe)
         _log.info("watching with %s (%s); %d containers run already", probe.loader, probe.reason, found)
@@ -147,6 +145,10 @@ class Agent:
         )
 
 
+def _fault(error: ProbeError) -> Fault:
+    return Fault(str(error), exit_code=ExitCode.FAILURE, fix="nsentry-sensor doctor names what is missing")
+
+
 def _boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
@@ -169,8 +171,12 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         outbox.start()
         _log.info("ready")
         while not stopping:
-            agent.turn(probe)
-            outbox.flush()
+            try:
+                agent.turn(probe)
+            except ProbeError as error:
+                raise _fault(error) from error
+            finally:
+                outbox.flush()
         agent.count(probe)
         agent.note("stopped", probe, signal.Signals(stopping[0]).name)
         outbox.flush()

@@ -12,6 +12,9 @@ from sensor.probe.layout import KernelEvent, Undecodable, decode
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
 BUILD: Final = BPF_SOURCES.parent / "build"
 LOADERS: Final = ("auto", "bcc", "core")
+POLL_EVENTS: Final = 1024
+"""What one poll hands over at most. Without it, whoever makes events faster than they are read keeps the
+agent in one poll for ever: libbpf goes on while there is something in the ring."""
 
 
 class ProbeError(RuntimeError):
@@ -27,7 +30,7 @@ class Probe(Protocol):
     hooks: dict[str, str]
 
     def poll(self, timeout_ms: int) -> int:
-        """Hands waiting events to the callback; returns how many."""
+        """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""
 
     def counters(self) -> dict[str, int]:
         """Totals since the load, summed over CPUs, by layout.COUNTERS."""

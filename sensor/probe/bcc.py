@@ -9,6 +9,7 @@ This is the one module that imports bcc.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.probe import BPF_SOURCES, ProbeError, Receive
+from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive
 from sensor.probe.core import hook_of
 from sensor.probe.layout import COUNTERS
 
@@ -124,6 +125,7 @@ class BccProbe:
         self.reason = reason
         self.hooks: dict[str, str] = {}
         self._raised: BaseException | None = None
+        self._taken = 0
         with tempfile.TemporaryDirectory(prefix="nsentry-bcc-") as folder:
             self._bpf = self._compile(bcc, Path(folder))
         self._attach()
@@ -170,21 +172,25 @@ class BccProbe:
         self._bpf.free_bcc_memory()
 
     def _open_ring(self, receive: Receive) -> None:
-        def sample(_context: int, data: int, size: int) -> None:
+        def sample(_context: int, data: int, size: int) -> int:
             # ctypes would print what is raised here and go on: it is kept, and raised by poll.
             try:
                 receive(ctypes.string_at(data, size))
             except BaseException as error:  # noqa: BLE001 - re-raised
                 self._raised = error
+                return -errno.ECANCELED
+            self._taken += 1
+            return -errno.EAGAIN if self._taken >= POLL_EVENTS else 0
 
         self._bpf[b"entries"].open_ring_buffer(sample)
 
     def poll(self, timeout_ms: int) -> int:
-        """See Probe. bcc does not tell how many, so this is 0."""
+        """See Probe."""
+        self._taken = 0
         self._bpf.ring_buffer_poll(timeout_ms)
         if self._raised is not None:
             raise self._raised
-        return 0
+        return self._taken
 
     def counters(self) -> dict[str, int]:
         """See Probe."""

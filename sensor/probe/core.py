@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.probe import BUILD, ProbeError, Receive
+from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive
 from sensor.probe.layout import COUNTERS
 
 _P: Final = ctypes.c_void_p
@@ -81,6 +81,7 @@ class CoreProbe:
         self._object = 0
         self._ring = 0
         self._raised: BaseException | None = None
+        self._taken = 0
         self._lib = load_library()
         # libbpf's own log blames RLIMIT_MEMLOCK for whatever is refused; our message says what was.
         self._silence = _PRINT(lambda _level, _format, _args: 0)
@@ -100,7 +101,8 @@ class CoreProbe:
             except BaseException as error:  # noqa: BLE001 - re-raised
                 self._raised = error
                 return -errno.ECANCELED
-            return 0
+            self._taken += 1
+            return -errno.EAGAIN if self._taken >= POLL_EVENTS else 0
 
         return sample
 
@@ -141,12 +143,13 @@ class CoreProbe:
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""
+        self._taken = 0
         result = int(self._lib.ring_buffer__poll(self._ring, timeout_ms))
         if self._raised is not None:
             raise self._raised
-        if result < 0 and result != -errno.EINTR:
+        if result < 0 and -result not in {errno.EINTR, errno.EAGAIN}:
             raise ProbeError(f"the ring cannot be read any more: {_why(-result)}")
-        return max(result, 0)
+        return self._taken
 
     def counters(self) -> dict[str, int]:
         """See Probe."""

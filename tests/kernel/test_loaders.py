@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
+from sensor.probe import BPF_SOURCES, POLL_EVENTS, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, Exit, Fork, KernelEvent, Setns
 
 pytestmark = pytest.mark.kernel
@@ -119,5 +119,22 @@ def test_what_goes_wrong_with_an_event_is_raised_by_poll_and_not_swallowed(loade
         with pytest.raises(LookupError):  # noqa: PT012 - the ring may need more than one look
             for _ in range(20):
                 probe.poll(50)
+    finally:
+        probe.close()
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_one_poll_ends_however_much_there_is_to_read(loader: str, room: int) -> None:
+    """Else a fork bomb in a session would keep the agent from its spool, its counters and its signals."""
+    events: list[KernelEvent] = []
+    probe = open_probe(loader, receiver(events.append, pytest.fail))
+    try:
+        many = "i=0; while [ $i -lt 1000 ]; do (:); i=$((i+1)); done"
+        subprocess.run(["nsenter", "-t", str(room), "-m", "sh", "-c", many], check=True)
+        first = probe.poll(50)
+        assert first == len(events) == POLL_EVENTS
+        while probe.poll(50):
+            pass
+        assert sum(isinstance(event, Fork) for event in events) >= 1000
     finally:
         probe.close()
