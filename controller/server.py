@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import socket
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import uvicorn
 
@@ -40,6 +41,7 @@ MAX_CONNECTIONS: Final = 2000
 KEEP_ALIVE_S: Final = 75
 STOP_WITHIN_S: Final = 5
 RENEWAL_CHECK_S: Final = 3600
+LOCK_S: Final = 2.0
 
 
 class ServeError(OperationError):
@@ -150,14 +152,25 @@ def _alone(path: Path) -> Iterator[None]:
     """Holds the lock of the state folder; it goes with the process, however that ends."""
     with path.open("a+") as file:
         path.chmod(0o600)
+        _lock(file, path)
+        file.truncate(0)
+        yield
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_S
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             found = running(path)
+            # A command that asks whether a controller runs holds the lock too, for a moment.
+            if found is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
             who = f"process {found.pid} at {found.url}" if found else "it has just begun, or is ending"
             raise ServeError(f"a controller serves this state folder already: {who}") from None
-        file.truncate(0)
-        yield
+        return
 
 
 @dataclass(frozen=True, slots=True)

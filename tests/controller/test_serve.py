@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import socket
@@ -149,6 +150,17 @@ def test_two_controllers_do_not_serve_one_state_folder(served):
 
     assert done.returncode == 1
     assert f"process {served.process.pid} at {served.url}" in done.stderr
+
+
+def test_who_only_asks_whether_a_controller_runs_does_not_keep_it_from_starting(tmp_path):
+    lock = tmp_path / "serve.lock"
+    lock.touch()
+    with lock.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        answered = threading.Timer(0.2, fcntl.flock, (asking, fcntl.LOCK_UN))
+        answered.start()
+        with server._alone(lock):
+            answered.join()
 
 
 def test_a_newer_database_is_not_touched(stopped):
