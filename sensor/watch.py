@@ -16,9 +16,7 @@ from typing import Final, Protocol
 from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
-from sensor.entry.doors import Doors
-from sensor.entry.report import Reporter
-from sensor.entry.track import (
+from sensor.entry.crossing import (
     Attempted,
     Commanded,
     Crossed,
@@ -29,8 +27,10 @@ from sensor.entry.track import (
     Released,
     Started,
     Stopped,
-    Tracker,
 )
+from sensor.entry.doors import Doors
+from sensor.entry.report import Reporter
+from sensor.entry.track import Tracker
 from sensor.probe import Probe
 from sensor.probe.layout import KernelEvent
 from sensor.wire import Event, Missing, Update

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sensor.enrich.containers import Containers
+from sensor.entry.crossing import Owner
 from sensor.entry.lineage import Side
-from sensor.entry.track import Owner
 from sensor.probe.layout import NsSet
 
 

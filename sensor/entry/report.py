@@ -10,9 +10,9 @@ from typing import Final
 
 from sensor.enrich import procfs
 from sensor.enrich.known import Known
+from sensor.entry.crossing import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
 from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
-from sensor.entry.track import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
 from sensor.probe.layout import Exec, Step
 from sensor.wire import (
     MAX_ARGS,

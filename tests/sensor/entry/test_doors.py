@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
+from sensor.entry.crossing import Owner
 from sensor.entry.doors import Doors
-from sensor.entry.track import Owner
 from sensor.probe.layout import NsSet
 
 HOST = NsSet(1, 2, 3, 4, 5, 5, 6, 6, 7, 8)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.entry.track import (
-    MAX_CROSSINGS,
+from sensor.entry.crossing import (
     Attempted,
     Commanded,
     Crossed,
@@ -21,8 +20,8 @@ from sensor.entry.track import (
     Released,
     Started,
     Stopped,
-    Tracker,
 )
+from sensor.entry.track import MAX_CROSSINGS, Tracker
 from sensor.probe.layout import Exec, Exit, Facts, Flag, Fork, Head, KernelEvent, Kind, NsSet, Setns, Step
 
 HOST = NsSet(1, 2, 3, 4, 5, 5, 6, 6, 7, 8)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A crossing as it is followed, and what the tracker can find an event of it to mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sensor.probe.layout import Exec, Exit, Setns
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose namespaces they are. `shared`: several containers', or a container's and the host's."""
+
+    container: str | None
+    shared: bool = False
+
+
+@dataclass(slots=True)
+class Crossing:
+    """One crossing, from its first setns to the exit of the last process."""
+
+    cookie: int
+    began: int
+    setns: Setns | None = None
+    entered: Exec | None = None
+    owner: Owner = Owner(None)
+    within: Crossing | None = None
+    """The session that a process of it crossed from."""
+    stayed: bool = False
+    """It led into no container: `within` goes on there."""
+    closed: bool = False
+    """Nothing more is told of it."""
+    live: dict[int, int] = field(default_factory=dict)
+    """Pid to start of the processes that carry the mark."""
+    parents: dict[int, int] = field(default_factory=dict)
+    """Pid to the nearest process above it that had executed something in the session when it was forked."""
+    executed: dict[int, int] = field(default_factory=dict)
+    """Pid to start of those that executed something after the crossing."""
+    commands: int = 0
+    status: int | None = None
+    """Wait status of the process that entered, once it has ended."""
+
+    @property
+    def outer(self) -> Crossing | None:
+        """The session around, while it lasts."""
+        return self.within if self.within and not self.within.closed else None
+
+    @property
+    def session(self) -> Crossing | None:
+        """The session that a command of this crossing belongs to, once that is decided."""
+        if self.stayed:
+            return self.outer
+        return self if self.entered else None
+
+    def around(self) -> list[Crossing]:
+        """The crossing and the sessions that it descends from, innermost first."""
+        found: list[Crossing] = [self]
+        while (outer := found[-1].outer) is not None:
+            found.append(outer)
+        return found
+
+    def born(self, pid: int, start: int, parent: int) -> None:
+        """A process of the crossing has a child."""
+        self.live[pid] = start
+        above = parent if parent in self.executed else self.parents.get(parent)
+        if above is not None:
+            self.parents[pid] = above
+
+    def died(self, pid: int) -> int | None:
+        """A process is gone; its start, if it had executed something in the session."""
+        self.live.pop(pid, None)
+        self.parents.pop(pid, None)
+        return self.executed.pop(pid, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """A crossing has begun: the moment to look at the processes outside, for they are about to go."""
+
+    crossing: Crossing
+    event: Setns
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An entry."""
+
+    crossing: Crossing
+    event: Exec
+    namespaces: list[str]
+    cgroup_container: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """A program was executed in a session."""
+
+    crossing: Crossing
+    event: Exec
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A process of a session that had executed something ended."""
+
+    crossing: Crossing
+    event: Exit
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last process of a session is gone."""
+
+    crossing: Crossing
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Somebody joined a container's namespaces and executed nothing."""
+
+    crossing: Crossing
+    event: Exit
+    namespaces: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first program in a mount namespace that is new."""
+
+    event: Exec
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The first process of a mount namespace is gone."""
+
+    event: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """No entry of its own. `reason` is counted; "within" a session the kernel follows it still."""
+
+    cookie: int
+    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within"]
+
+
+Outcome = Crossed | Entered | Commanded | Exited | Ended | Attempted | Started | Stopped | Released
