@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from controller.store import logins
+from controller.store import alerts, logins
 from controller.web.errors import refusal
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def _admit(request: Request) -> Response | None:
     if request.method not in {"GET", "HEAD"} and not _same_origin(request):
         return refusal(request, 403, "This change did not come from a page of this dashboard.")
     request.state.user = user
+    with request.app.state.store.read() as connection:
+        # Before the page reads anything: what happens from here on, its stream will tell.
+        request.state.change = alerts.last_change(connection)
     request.state.csrf = csrf_token(secret)
     return None
 

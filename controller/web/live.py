@@ -3,10 +3,11 @@
 
     event: alert      an alert was raised, escalated, changed by a person; its id is the id of the change
     event: count      how many alerts are open now
-    event: visit      the session that the page shows went on (`?session=ID`)
+    event: visit      the session that the page shows went on (`?session=ID`), or may have, before the first look
     event: signed-out the session of who looks has ended; nothing follows
 
-A browser that lost the connection comes back with the id of the last change it saw, so none is missed.
+It begins with the change that the page was made at (`?after=ID`), and a browser that lost the connection comes
+back with the id of the last change it saw: none is missed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Follower:
             return
         statement = select(func.count()).select_from(events).where(events.c.session == self.session)
         count = connection.execute(statement).scalar_one()
-        if self.events is not None and count != self.events:
+        if count != self.events:
             yield ServerSentEvent(str(count), event="visit")
         self.events = count
 
@@ -99,7 +100,7 @@ async def live(request: Request) -> Response:
 
 
 def _begin(request: Request) -> Follower:
-    last = request.headers.get("last-event-id", "")
+    last = request.headers.get("last-event-id") or request.query_params.get("after", "")
     store: Store = request.app.state.store
     with store.read() as connection:
         known = last.isascii() and last.isdigit() and len(last) < 19

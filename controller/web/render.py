@@ -47,6 +47,7 @@ def page(
     user = getattr(request.state, "user", None)
     frame = {"user": user, "path": request.url.path, "csrf": getattr(request.state, "csrf", "")}
     if user is not None:
+        frame["live"] = f"/live?after={request.state.change}"
         with request.app.state.store.read() as connection:
             frame["open_alerts"] = alerts.count(connection, OPEN)
     return HTMLResponse(_environment.get_template(template).render({**frame, **(context or {})}), status)
