@@ -36,7 +36,10 @@ class Image(NamedTuple):
 
 
 class Lineage:
-    """Remembers what was learned of processes outside, by pid and start, for when they are gone."""
+    """Remembers what was learned of processes outside, for when they are gone.
+
+    By pid, start and name: a process that executes another program keeps the first two.
+    """
 
     def __init__(
         self,
@@ -49,14 +52,18 @@ class Lineage:
         self._snapshot = snapshot
         self._redact = redact
         self.side = side
-        self._images: OrderedDict[tuple[int, int], Image] = OrderedDict()
+        self._images: OrderedDict[tuple[int, int, str], Image] = OrderedDict()
 
-    def look(self, pid: int, start: int) -> Image:
-        """Executable and arguments of a process: remembered, from /proc, or as they were at the start."""
-        key = (pid, start)
+    def look(self, pid: int, start: int, comm: str) -> Image:
+        """Executable and arguments of a process that the kernel saw by this name.
+
+        Remembered, from /proc, or as they were at the sensor's start; nothing where it is another program by
+        now.
+        """
+        key = (pid, start, comm)
         image = self._images.get(key)
         if image is None:
-            image = self._read(pid, start)
+            image = self._read(pid, start, comm)
             if image.exe is None and image.argv is None:
                 return image
             self._images[key] = image
@@ -64,13 +71,16 @@ class Lineage:
                 self._images.popitem(last=False)
         return image
 
-    def _read(self, pid: int, start: int) -> Image:
+    def _read(self, pid: int, start: int, comm: str) -> Image:
         now = procfs.stat_start(pid, self._proc)
         if now is None or not procfs.same_start(now, start):
             seen = self._snapshot.get(pid, start)
-            return Image(seen.exe, seen.argv) if seen else Image(None, None)
-        line = procfs.cmdline(pid, self._proc)
-        return Image(procfs.exe(pid, self._proc), abridged(self._redact(line[0])[0]) if line else None)
+            return Image(seen.exe, seen.argv) if seen and seen.comm == comm else Image(None, None)
+        exe, line = procfs.exe(pid, self._proc), procfs.cmdline(pid, self._proc)
+        # The name last: an exec before this point shows in it.
+        if procfs.comm(pid, self._proc) != comm:
+            return Image(None, None)
+        return Image(exe, abridged(self._redact(line[0])[0]) if line else None)
 
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""
@@ -78,7 +88,7 @@ class Lineage:
 
     def ancestor(self, pid: int, start: int, comm: str, uid: int, mnt: int) -> Ancestor:
         """One process outside, as events carry it."""
-        exe, argv = self.look(pid, start)
+        exe, argv = self.look(pid, start, comm)
         return Ancestor(pid=pid, start=start, comm=comm, exe=exe, argv=argv, uid=uid, side=self.side(mnt))
 
 

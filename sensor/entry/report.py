@@ -10,6 +10,7 @@ from typing import Final
 
 from sensor.enrich import procfs
 from sensor.enrich.known import Known
+from sensor.enrich.processes import abridged
 from sensor.entry.crossing import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
 from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
@@ -79,7 +80,7 @@ class Reporter:
             event.head, event.task, event.home.mnt, event.ancestry, self._lineage
         )
         for step in event.ancestry:
-            self._lineage.look(step.pid, step.start)
+            self._lineage.look(step.pid, step.start, step.comm)
 
     def forget(self, cookie: int) -> None:
         """The crossing is over."""
@@ -95,6 +96,9 @@ class Reporter:
         chain = crossing.setns.ancestry if crossing.setns else event.ancestry
         who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
         process, lacking = self._process(event)
+        if who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
+            # It executed in place before it was looked at: this is the command, not what called for it.
+            who = Ancestor(**{**who, "exe": None, "argv": None})
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         return Entry(

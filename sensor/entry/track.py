@@ -175,7 +175,9 @@ class Tracker:
         for one in crossing.around():
             one.live[event.head.pid] = event.head.start
         if crossing.session:
-            return [*evicted, self._command(crossing.session, event)]
+            # A mount namespace that a session makes in a container is a door of that container too.
+            made = [Started(event)] if Flag.INIT in event.head.flags else []
+            return [*evicted, self._command(crossing.session, event), *made]
         return evicted + self._decide(crossing, event)
 
     def _command(self, session: Crossing, event: Exec) -> Commanded:

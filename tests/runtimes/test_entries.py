@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sensor.probe import BPF_SOURCES
+from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
 
@@ -182,7 +184,7 @@ def test_a_first_process_of_many_threads_stops_and_is_entered_after_each_restart
     (tmp_path / "threads.c").write_text(THREADS)
     program = tmp_path / "threads"
     subprocess.run(["clang", "-static", "-pthread", "-o", program, tmp_path / "threads.c"], check=True)
-    container = dockerd.run("busybox:demo", "/threads", options=["-v", f"{program}:/threads:ro"])
+    container = dockerd.run(IMAGE, "/threads", options=["-v", f"{program}:/threads:ro"])
     watching.until(lambda: bool(watching.of("start", container)))
     try:
         for _ in range(3):
@@ -231,10 +233,13 @@ NEW_NETWORK = "unshare -n sleep 1 & sleep 0.2; nsenter -t $! -n sh -c 'date; who
 
 
 def test_nobody_leaves_a_session_by_a_namespace_of_his_own(dockerd: Dockerd, watching: Watching) -> None:
-    container = dockerd.run("busybox:demo", "sleep", "600", options=POWERS)
+    container = dockerd.run(IMAGE, "sleep", "600", options=POWERS)
     watching.until(lambda: bool(watching.of("start", container)))
     try:
-        events = watching.visit(lambda: dockerd.exec(container, "sh", "-c", NEW_NETWORK), container)
+        watching.events.clear()
+        dockerd.exec(container, "sh", "-c", NEW_NETWORK)
+        watching.until(lambda: ended(watching, container))
+        events = session_of(watching, container)
         told = [event["process"]["argv"][0] for event in events if event["kind"] == "command"]
         # busybox runs `date` and `whoami` without an exec of its own.
         assert told.count("nsenter") == 1
@@ -247,7 +252,7 @@ def test_nobody_leaves_a_session_by_a_namespace_of_his_own(dockerd: Dockerd, wat
 def test_one_container_entered_out_of_another_is_an_entry_of_its_own(
     dockerd: Dockerd, watching: Watching, web: str
 ) -> None:
-    container = dockerd.run("busybox:demo", "sleep", "600", options=POWERS)
+    container = dockerd.run(IMAGE, "sleep", "600", options=POWERS)
     watching.until(lambda: bool(watching.of("start", container)))
     try:
         watching.events.clear()
@@ -268,14 +273,16 @@ def test_a_container_in_the_network_of_another_starts_and_stops_and_enters_nothi
     """Its first process is marked, and executes again before the kernel is told that this was a start."""
     watching.events.clear()
     script = ["sh", "-c", "id; (id; true); exec id"]
-    for _ in range(3):
-        dockerd.docker("run", "--rm", "--network", f"container:{web}", "busybox:demo", *script)
+    network = f"--network=container:{web}"
+    made = {dockerd.run(IMAGE, *script, options=["--rm", network]) for _ in range(3)}
 
     def ids(kind: str) -> set[str]:
         return {event["container"]["id"] for event in watching.events if event["kind"] == kind}
 
-    watching.until(lambda: len(ids("start")) == 3 and ids("start") <= ids("stop"))
-    assert not ids("entry") | ids("attempt")
+    # Other daemons of this machine are visited too: only ours are looked at.
+    ours = {web, *made}
+    watching.until(lambda: made <= ids("start") & ids("stop"))
+    assert not ours & (ids("entry") | ids("attempt"))
 
 
 def test_a_renamed_nsenter_is_an_entry_also_by_a_plugins_name(
@@ -302,3 +309,52 @@ def test_a_path_too_deep_to_be_read_whole_is_unknown_and_not_that_of_another_fil
     assert entry["process"]["exe"] is None
     assert entry["missing"]["process.exe"] == "unknown"
     assert entry["process"]["filename"] == os.fspath(program)[:255]
+
+
+def test_a_room_that_a_session_makes_in_a_container_is_entered_like_the_container(
+    dockerd: Dockerd, watching: Watching
+) -> None:
+    container = dockerd.run(IMAGE, "sleep", "600", options=POWERS)
+    watching.until(lambda: bool(watching.of("start", container)))
+    try:
+        watching.events.clear()
+        dockerd.exec(container, "unshare", "-m", "sleep", "333", options=["-d"])
+
+        def rooms() -> list[int]:
+            told = [event["process"] for event in session_of(watching, container) if "process" in event]
+            return [process["pid"] for process in told if process["argv"] == ["sleep", "333"]]
+
+        watching.until(lambda: bool(rooms()))
+        command = ["nsenter", "-t", str(rooms()[0]), "-m", "/bin/true"]
+        watching.events.clear()
+        subprocess.run(command, check=True)
+        watching.until(lambda: bool(watching.of("entry", container)))
+        assert watching.of("entry", container)[0]["means"] == "ns-join"
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+@pytest.mark.parametrize("name", ["join", "sh"])
+def test_who_entered_is_not_told_by_the_command_that_he_executed_in_place(
+    name: str, dockerd: Dockerd, watching: Watching, web: str, tmp_path: Path
+) -> None:
+    """What /proc shows of a quick nsenter may be its command already: then it is unknown."""
+    program = tmp_path / name
+    program.write_bytes(Path("/usr/bin/nsenter").read_bytes())
+    program.chmod(0o755)
+    command = [str(program), "-t", str(dockerd.init_pid(web)), "-n", "/bin/sh", "-c", "true; sleep 0.2"]
+    for _ in range(5):
+        entry = watching.visit(lambda: subprocess.run(command, check=True), web)[0]
+        assert entry["entered_by"]["comm"] == name
+        assert entry["entered_by"]["argv"] in (command, None)
+        assert entry["entered_by"]["exe"] in (str(program), None)
+
+
+def session_of(watching: Watching, container: str) -> list[Any]:
+    """The events of the first session in a container."""
+    sessions = [entry["session"] for entry in watching.of("entry", container)]
+    return [event for event in watching.events if sessions and event.get("session") == sessions[0]]
+
+
+def ended(watching: Watching, container: str) -> bool:
+    return any(event["kind"] == "session_end" for event in session_of(watching, container))

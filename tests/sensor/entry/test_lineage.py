@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is remembered of the processes outside is bounded, whatever they are called with."""
+"""What is remembered of the processes outside is theirs, and bounded, whatever they are called with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def test_of_a_huge_command_line_outside_only_the_beginning_is_kept() -> None:
         process.stdout.readline()
         start = procfs.stat_start(process.pid)
         assert start is not None
-        argv = lineage.look(process.pid, start).argv
+        name = procfs.comm(process.pid)
+        assert name is not None
+        argv = lineage.look(process.pid, start, name).argv
+        assert lineage.look(process.pid, start, "nsenter") == (None, None)
         process.communicate()
     assert argv is not None
     assert argv[1:5] == ["-c", WAIT, "--password", "***"]

@@ -245,6 +245,12 @@ def test_an_entry_out_of_a_session_is_one_more_and_the_first_lasts_as_long() -> 
     assert kinds(tracker, gone(6, cookie=NEXT)) == [Exited, Ended, Exited, Ended]
 
 
+def test_a_mount_namespace_that_a_session_makes_is_told() -> None:
+    own = execution(5, INSIDE._replace(mnt=99), INSIDE, flags=Flag.INIT | Flag.NEW_MOUNT)
+    assert kinds(in_session(), own) == [Commanded, Started]
+    assert kinds(in_session(), gone(5, flags=Flag.INIT), gone(5)) == [Stopped, Exited, Ended]
+
+
 def test_a_session_given_up_takes_no_command_any_more() -> None:
     away = setns(6, ELSEWHERE._replace(mnt=3), cookie=NEXT, previous=COOKIE)
     tracker = in_session(fork(6, 5), away, execution(6, HOST, HOST, cookie=NEXT))
