@@ -164,4 +164,16 @@ struct mark {
 	struct ns_set joined;
 };
 
+/* Where a task's namespaces lie in memory: enough to see a change, at a fraction of the reads. */
+struct ns_addresses {
+	__u64 uts, ipc, mnt, pid_for_children, net, time, time_for_children, cgroup;
+	__u64 user;
+};
+
+/* Where a thread stood at its latest setns. Kept, so that the next one need not read the numbers again. */
+struct ns_place {
+	struct ns_addresses at;
+	struct ns_set inodes;
+};
+
 #endif

@@ -14,7 +14,7 @@
 
 BPF_RINGBUF_OUTPUT(entries, 1024); /* pages */
 BPF_F_TABLE("hash", u32, struct mark, marks, 65536, BPF_F_NO_PREALLOC);
-BPF_TABLE("lru_hash", u32, struct ns_set, before, 4096);
+BPF_TABLE("lru_hash", u32, struct ns_place, before, 4096);
 BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
 BPF_F_TABLE("hash", u32, u32, inits, 16384, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u64, u32, released, 4096);
@@ -36,19 +36,14 @@ static __always_inline void marks_delete(u32 *key)
 	marks.delete(key);
 }
 
-static __always_inline struct ns_set *before_lookup(u32 *key)
+static __always_inline struct ns_place *before_lookup(u32 *key)
 {
 	return before.lookup(key);
 }
 
-static __always_inline long before_update(u32 *key, struct ns_set *value)
+static __always_inline long before_update(u32 *key, struct ns_place *value)
 {
 	return before.update(key, value);
-}
-
-static __always_inline void before_delete(u32 *key)
-{
-	before.delete(key);
 }
 
 static __always_inline u32 *mounts_lookup(u32 *key)

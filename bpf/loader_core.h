@@ -29,7 +29,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, struct ns_set);
+	__type(value, struct ns_place);
 } before SEC(".maps");
 
 struct {
@@ -83,7 +83,7 @@ struct {
 	}
 
 MAP_ACCESS(marks, __u32, struct mark)
-MAP_ACCESS(before, __u32, struct ns_set)
+MAP_ACCESS(before, __u32, struct ns_place)
 MAP_ACCESS(mounts, __u32, __u32)
 MAP_ACCESS(inits, __u32, __u32)
 MAP_ACCESS(released, __u64, __u32)

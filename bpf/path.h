@@ -66,6 +66,7 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 	struct file *file = 0;
 	struct vfsmount *vfs = 0;
 	struct mount *mount = 0;
+	struct mnt_namespace *owner = 0;
 	u32 cut = 0;
 
 	READ(fs, task->fs);
@@ -76,7 +77,8 @@ static __always_inline void read_paths(struct task_struct *task, struct event_ex
 		event->head.flags |= FLAG_CWD_CUT;
 	READ(vfs, fs->root.mnt);
 	mount = mount_of(vfs);
-	READ_NAMESPACE(event->task.root_mnt, struct mnt_namespace, mount->mnt_ns);
+	READ(owner, mount->mnt_ns);
+	READ_NAMESPACE(event->task.root_mnt, struct mnt_namespace, owner);
 	READ(mm, task->mm);
 	if (!mm)
 		return;

@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+static __always_inline int same_addresses(struct ns_addresses *a, struct ns_addresses *b)
+{
+	return a->uts == b->uts && a->ipc == b->ipc && a->mnt == b->mnt && a->net == b->net &&
+	       a->pid_for_children == b->pid_for_children && a->time == b->time &&
+	       a->time_for_children == b->time_for_children && a->cgroup == b->cgroup && a->user == b->user;
+}
+
 /*
  * setns: whose namespaces changed, from what and to what. The arguments say nothing reliable (crun passes
- * no type, newer tools one pidfd and many flags), so the state before and after is compared.
+ * no type, newer tools one pidfd and many flags), so the state before and after is compared: by address,
+ * which four reads give. The numbers of the place that is left are read while the task still holds it.
  */
 ON_SYSCALL_ENTER(setns)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct ns_set now = {};
+	struct ns_place now = {};
+	struct ns_place *known;
 	u32 tid = bpf_get_current_pid_tgid();
 
-	read_namespaces(task, &now);
+	read_addresses(task, &now.at);
+	known = before_lookup(&tid);
+	if (known && same_addresses(&known->at, &now.at))
+		return 0;
+	read_inodes(task, &now.at, &now.inodes);
 	before_update(&tid, &now);
 	return 0;
 }
@@ -69,8 +82,9 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 ON_SYSCALL_EXIT(setns)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct ns_set now = {}, was = {};
-	struct ns_set *seen;
+	struct ns_place now = {};
+	struct ns_place *seen;
+	struct ns_set was;
 	u32 tid = bpf_get_current_pid_tgid();
 
 	seen = before_lookup(&tid);
@@ -78,14 +92,15 @@ ON_SYSCALL_EXIT(setns)
 		count(COUNT_LOST_BEFORE);
 		return 0;
 	}
-	was = *seen;
-	before_delete(&tid);
-	read_namespaces(task, &now);
-	if (same_namespaces(&was, &now)) {
+	read_addresses(task, &now.at);
+	if (same_addresses(&seen->at, &now.at)) {
 		count(COUNT_SETNS_NO_CHANGE);
 		return 0;
 	}
+	was = seen->inodes;
+	read_inodes(task, &now.at, &now.inodes);
+	before_update(&tid, &now);
 	count(COUNT_SETNS);
-	note_change(task, tid, &was, &now);
+	note_change(task, tid, &was, &now.inodes);
 	return 0;
 }

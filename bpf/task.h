@@ -3,12 +3,10 @@
 #ifndef NSENTRY_TASK_H
 #define NSENTRY_TASK_H
 
-/* Every namespace begins its struct ns_common at a different place, but all hold their inode number there.
- */
-#define READ_NAMESPACE(dst, type, pointer)                                                                 \
+/* Every namespace has its struct ns_common at a different place, but all hold their inode number there. */
+#define READ_NAMESPACE(dst, type, address)                                                                 \
 	do {                                                                                               \
-		type *ns_ = 0;                                                                             \
-		READ(ns_, pointer);                                                                        \
+		type *ns_ = (type *)(address);                                                             \
 		if (ns_)                                                                                   \
 			READ(dst, ns_->ns.inum);                                                           \
 	} while (0)
@@ -31,36 +29,70 @@ static __always_inline void read_pid_namespace(struct task_struct *task, u32 *in
 		READ(*inum, last.ns->ns.inum);
 }
 
-static __always_inline void read_namespaces(struct task_struct *task, struct ns_set *out)
+/* In every kernel since 5.6 the eight stand in one row in struct nsproxy, in the order of ns_addresses. */
+#define NSPROXY_ROW 64
+#define NSPROXY_IS_ROW                                                                                     \
+	(OFFSET_OF(struct nsproxy, cgroup_ns) - OFFSET_OF(struct nsproxy, uts_ns) == NSPROXY_ROW - 8)
+
+static __always_inline void read_addresses(struct task_struct *task, struct ns_addresses *out)
 {
 	struct nsproxy *proxy = 0;
 	const struct cred *cred = 0;
-	u32 unused = 0;
 
 	READ(proxy, task->nsproxy);
 	if (!proxy) /* the task is exiting */
 		return;
-	READ_NAMESPACE(out->uts, struct uts_namespace, proxy->uts_ns);
-	READ_NAMESPACE(out->ipc, struct ipc_namespace, proxy->ipc_ns);
-	READ_NAMESPACE(out->mnt, struct mnt_namespace, proxy->mnt_ns);
-	READ_NAMESPACE(out->net, struct net, proxy->net_ns);
-	READ_NAMESPACE(out->pid_for_children, struct pid_namespace, proxy->pid_ns_for_children);
-	READ_NAMESPACE(out->time, struct time_namespace, proxy->time_ns);
-	READ_NAMESPACE(out->time_for_children, struct time_namespace, proxy->time_ns_for_children);
-	READ_NAMESPACE(out->cgroup, struct cgroup_namespace, proxy->cgroup_ns);
+	if (NSPROXY_IS_ROW) {
+		bpf_probe_read_kernel(out, NSPROXY_ROW, (char *)proxy + OFFSET_OF(struct nsproxy, uts_ns));
+	} else {
+		READ(out->uts, proxy->uts_ns);
+		READ(out->ipc, proxy->ipc_ns);
+		READ(out->mnt, proxy->mnt_ns);
+		READ(out->pid_for_children, proxy->pid_ns_for_children);
+		READ(out->net, proxy->net_ns);
+		READ(out->time, proxy->time_ns);
+		READ(out->time_for_children, proxy->time_ns_for_children);
+		READ(out->cgroup, proxy->cgroup_ns);
+	}
 	READ(cred, task->cred);
-	READ_NAMESPACE(out->user, struct user_namespace, cred->user_ns);
+	READ(out->user, cred->user_ns);
+}
+
+static __always_inline void read_inodes(struct task_struct *task, struct ns_addresses *at,
+					struct ns_set *out)
+{
+	u32 unused = 0;
+
+	READ_NAMESPACE(out->uts, struct uts_namespace, at->uts);
+	READ_NAMESPACE(out->ipc, struct ipc_namespace, at->ipc);
+	READ_NAMESPACE(out->mnt, struct mnt_namespace, at->mnt);
+	READ_NAMESPACE(out->net, struct net, at->net);
+	READ_NAMESPACE(out->pid_for_children, struct pid_namespace, at->pid_for_children);
+	READ_NAMESPACE(out->time, struct time_namespace, at->time);
+	READ_NAMESPACE(out->time_for_children, struct time_namespace, at->time_for_children);
+	READ_NAMESPACE(out->cgroup, struct cgroup_namespace, at->cgroup);
+	READ_NAMESPACE(out->user, struct user_namespace, at->user);
 	read_pid_namespace(task, &out->pid, &unused);
+}
+
+static __always_inline void read_namespaces(struct task_struct *task, struct ns_set *out)
+{
+	struct ns_addresses at = {};
+
+	read_addresses(task, &at);
+	read_inodes(task, &at, out);
 }
 
 static __always_inline u32 mount_namespace_of(struct task_struct *task)
 {
 	struct nsproxy *proxy = 0;
+	struct mnt_namespace *mnt = 0;
 	u32 inum = 0;
 
 	READ(proxy, task->nsproxy);
 	if (proxy)
-		READ_NAMESPACE(inum, struct mnt_namespace, proxy->mnt_ns);
+		READ(mnt, proxy->mnt_ns);
+	READ_NAMESPACE(inum, struct mnt_namespace, mnt);
 	return inum;
 }
 
