@@ -80,7 +80,8 @@ class Lineage:
         # The name last: an exec before this point shows in it.
         if procfs.comm(pid, self._proc) != comm:
             return Image(None, None)
-        return Image(exe, abridged(self._redact(line[0])[0]) if line else None)
+        # In the midst of an exec there is a process of this name without any argument yet.
+        return Image(exe, abridged(self._redact(line[0])[0]) if line and line[0] else None)
 
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""
