@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import func, select
 
 from controller.store.dialect import insert_new
+from controller.store.events import after as events_after
 from controller.store.schema import events as table
 
 if TYPE_CHECKING:
@@ -86,14 +87,8 @@ class EmbeddedBus:
 
     def read(self, after: int, limit: int) -> list[Delivery]:
         """See Bus."""
-        query = (
-            select(table.c.seq, table.c.host, table.c.body)
-            .where(table.c.seq > after)
-            .order_by(table.c.seq)
-            .limit(limit)
-        )
         with self._store.read() as connection:
-            return [Delivery(row.seq, row.host, row.body) for row in connection.execute(query)]
+            return [Delivery(at, host, body) for at, host, body in events_after(connection, after, limit)]
 
     def wait(self, after: int, timeout: float) -> bool:
         """See Bus."""

@@ -26,6 +26,8 @@ COMMANDS = {
     "alerts": "controller.cli.alerts:alerts",
     "detections": "controller.cli.detections:detections",
     "emulate": "controller.cli.emulate:emulate",
+    "report": "controller.cli.report:report",
+    "export": "controller.cli.export:export",
     "version": "controller.cli.serve:version",
 }
 

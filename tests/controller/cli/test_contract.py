@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from controller.bus import EmbeddedBus
 from controller.cli import main
+from controller.cli.report import span
 from controller.detect.worker import Worker
 from controller.store import migrate
 from tests.controller import make
@@ -83,7 +85,7 @@ ALL = dict(commands())
 
 def test_the_verbs_of_the_contract_are_there():
     wanted = {
-        *((verb,) for verb in ("serve", "init", "doctor", "login-link")),
+        *((verb,) for verb in ("serve", "init", "doctor", "login-link", "report", "export")),
         ("token", "create"),
         *(("sensors", verb) for verb in ("list", "revoke")),
         *(
@@ -348,3 +350,36 @@ def test_the_doctor_finds_nothing_wrong_with_a_controller_that_serves(served):
 
     assert done.returncode == 0, done.stdout
     assert "ready; detection is at most 0 events behind" in done.stdout
+
+
+def test_a_report_holds_the_visit_and_the_response_and_no_text_of_the_attacker_outside_of_code(ok, run):
+    alert = json.loads(ok("alerts", "list", "--state", "all", "--json").splitlines()[0])
+    shown = ok("report", alert["id"])
+    for section in (
+        "Immediate investigation",
+        "Findings",
+        "Reporting",
+        f"Response, by the strategy of {alert['detections'][0]}",
+    ):
+        assert f"## {section}" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    outside = re.sub(r"```text.*?```|(`+).*?\1", "", shown, flags=re.DOTALL)
+    assert "<b>" not in outside
+    assert json.loads(ok("report", alert["id"], "--json"))["id"] == alert["id"]
+    assert run("report", "nothing").exit_code == 1
+
+
+def test_an_export_has_every_event_once_and_goes_on_after_a_number(ok):
+    rows = [json.loads(line) for line in ok("export").splitlines()]
+    assert [row["seq"] for row in rows] == sorted({row["seq"] for row in rows})
+    assert {row["body"]["kind"] for row in rows} >= {"start", "entry", "command", "attempt", "loss"}
+    later = [json.loads(line) for line in ok("export", "--after", str(rows[2]["seq"])).splitlines()]
+    assert later == rows[3:]
+
+
+@pytest.mark.parametrize("words", ["plain", "`", "a ``` b", "``", "|`|"])
+def test_a_code_span_is_left_by_nothing_within(words):
+    shown = span(words)
+    fence = re.match("`+", shown)[0]
+    assert fence not in shown[len(fence) : -len(fence)].replace(" ", "\0")
