@@ -97,8 +97,35 @@ static __always_inline long entries_output(void *event, u64 size)
 }
 
 #define ON_RAW_TRACEPOINT(name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
-#define ON_SYSCALL_ENTER(call) int on_sys_enter_##call(struct trace_event_raw_sys_enter *ctx)
-#define ON_SYSCALL_EXIT(call) int on_sys_exit_##call(struct trace_event_raw_sys_exit *ctx)
+/* The name says where: bcc reads the function to attach to out of it. */
+#define ON_FUNCTION(function, enter, leave) ON_FUNCTION_NAMED(function, enter, leave)
+#define ON_FUNCTION_NAMED(function, enter, leave)                                                          \
+	int kfunc__##function(void *ctx)                                                                   \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	int kretfunc__##function(void *ctx)                                                                \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
+#define ON_KPROBE(name, enter, leave)                                                                      \
+	int on_kprobe_##name(void *ctx)                                                                    \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	int on_kretprobe_##name(void *ctx)                                                                 \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
+#define ON_SYSCALL(call, enter, leave)                                                                     \
+	int on_sys_enter_##call(void *ctx)                                                                 \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	int on_sys_exit_##call(void *ctx)                                                                  \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
 
 /* Taking an address is no dereference, so bcc's rewriter leaves it alone. */
 #define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), &(src))

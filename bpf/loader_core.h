@@ -104,10 +104,36 @@ static __always_inline long entries_output(void *event, __u64 size)
 }
 
 #define ON_RAW_TRACEPOINT(name) SEC("raw_tp/" #name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
-#define ON_SYSCALL_ENTER(call)                                                                             \
-	SEC("tp/syscalls/sys_enter_" #call) int on_sys_enter_##call(struct trace_event_raw_sys_enter *ctx)
-#define ON_SYSCALL_EXIT(call)                                                                              \
-	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(struct trace_event_raw_sys_exit *ctx)
+/* Around a function of the kernel: its name goes through the preprocessor first. */
+#define ON_FUNCTION(function, enter, leave) ON_FUNCTION_NAMED(function, enter, leave)
+#define ON_FUNCTION_NAMED(function, enter, leave)                                                          \
+	SEC("fentry/" #function) int on_fentry_##function(void *ctx)                                       \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	SEC("fexit/" #function) int on_fexit_##function(void *ctx)                                         \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
+/* The same pair at as many functions as the loader attaches it to. */
+#define ON_KPROBE(name, enter, leave)                                                                      \
+	SEC("kprobe") int on_kprobe_##name(void *ctx)                                                      \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	SEC("kretprobe") int on_kretprobe_##name(void *ctx)                                                \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
+#define ON_SYSCALL(call, enter, leave)                                                                     \
+	SEC("tp/syscalls/sys_enter_" #call) int on_sys_enter_##call(void *ctx)                             \
+	{                                                                                                  \
+		return enter();                                                                            \
+	}                                                                                                  \
+	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(void *ctx)                               \
+	{                                                                                                  \
+		return leave();                                                                            \
+	}
 
 #define READ(dst, src) bpf_core_read(&(dst), sizeof(dst), &(src))
 #define OFFSET_OF(type, field) bpf_core_field_offset(type, field)

@@ -3,8 +3,8 @@
  * The door, seen from inside the kernel. One source for two loaders: read the files in this order.
  *
  * Caveats. A thread's mark is lost when the map of marks is full (counted). An unshare or a chroot alone is
- * not a crossing here. Attaching to a syscall's tracepoint puts every task on the kernel's slow syscall
- * path, about 30 ns a call; the other three hooks are off that path.
+ * not a crossing here. Where the kernel takes neither fentry nor a kprobe, setns is seen at its tracepoint,
+ * which puts every task on the slow syscall path, about 30 ns a call; all other hooks are off that path.
  */
 #ifdef LOADER_BCC
 #include "loader_bcc.h"
@@ -14,6 +14,14 @@
 
 /* Of our own structs, which no relocation may touch. */
 #define OFFSET_IN_EVENT(type, field) __builtin_offsetof(type, field)
+
+/* A system call's function in the kernel; on x86, 32-bit callers come through one of their own. */
+#ifdef __TARGET_ARCH_arm64
+#define SYSCALL_FUNCTION(call) __arm64_sys_##call
+#else
+#define SYSCALL_FUNCTION(call) __x64_sys_##call
+#define SYSCALL_FUNCTION_32(call) __ia32_sys_##call
+#endif
 
 #include "mark.h"
 #include "task.h"

@@ -11,7 +11,7 @@ static __always_inline int same_addresses(struct ns_addresses *a, struct ns_addr
  * no type, newer tools one pidfd and many flags), so the state before and after is compared: by address,
  * which four reads give. The numbers of the place that is left are read while the task still holds it.
  */
-ON_SYSCALL_ENTER(setns)
+static __always_inline int before_setns(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct ns_place now = {};
@@ -79,7 +79,7 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 	send_setns(task, &mark, previous, 0);
 }
 
-ON_SYSCALL_EXIT(setns)
+static __always_inline int after_setns(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct ns_place now = {};
@@ -104,3 +104,11 @@ ON_SYSCALL_EXIT(setns)
 	note_change(task, tid, &was, &now.inodes);
 	return 0;
 }
+
+/* One of these three pairs serves: sensor/probe/hooks.py chooses. */
+ON_FUNCTION(SYSCALL_FUNCTION(setns), before_setns, after_setns)
+#ifdef SYSCALL_FUNCTION_32
+ON_FUNCTION(SYSCALL_FUNCTION_32(setns), before_setns, after_setns)
+#endif
+ON_KPROBE(setns, before_setns, after_setns)
+ON_SYSCALL(setns, before_setns, after_setns)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from sensor.probe.hooks import Best
 from sensor.probe.layout import KernelEvent, Undecodable, decode
 
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
@@ -28,6 +29,7 @@ class Probe(Protocol):
     reason: str
     """Why this loader."""
     hooks: dict[str, str]
+    """What each hook is served by, and why by nothing better."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""
@@ -72,23 +74,23 @@ def receiver(
     return receive
 
 
-def open_probe(loader: str, receive: Receive) -> Probe:
+def open_probe(loader: str, receive: Receive, best_hook: Best = "auto") -> Probe:
     """Loads with `loader`, or, for "auto", with core where it loads and else with bcc.
 
-    Raises ProbeError.
+    `best_hook` is one of hooks.CHOICES. Raises ProbeError.
     """
     # Loaded late: bcc brings LLVM with it, 100 MB that the core loader must not pay for.
     if loader == "bcc":
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 
-        return BccProbe("asked for", receive)
+        return BccProbe("asked for", receive, best_hook)
     from sensor.probe.core import CoreProbe  # noqa: PLC0415
 
     if loader == "core":
-        return CoreProbe("asked for", receive)
+        return CoreProbe("asked for", receive, best_hook)
     try:
-        return CoreProbe("auto: the prebuilt object loads here", receive)
+        return CoreProbe("auto: the prebuilt object loads here", receive, best_hook)
     except ProbeError as error:
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 
-        return BccProbe(f"auto: core did not load: {error}", receive)
+        return BccProbe(f"auto: core did not load: {error}", receive, best_hook)

@@ -8,9 +8,11 @@ This is the one module that imports bcc.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,12 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive
-from sensor.probe.core import hook_of
+from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.layout import COUNTERS
+from sensor.probe.library import fentry_refused, load_library
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
-_RAW: Final = ("sched_process_fork", "sched_process_exec", "sched_process_exit")
-_SYSCALLS: Final = ("sys_enter_setns", "sys_exit_setns")
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
@@ -110,12 +111,22 @@ def _struct_members(dump: str, name: str) -> dict[str, int]:
     return flatten(wanted, 0)
 
 
+def _quiet(bpf: Any) -> Any:  # noqa: ANN401 - bcc has no types
+    """The class of bcc without its habit to attach what has a telling name at once: the table of hooks decides."""
+
+    class Compiled(bpf):  # type: ignore[misc]
+        def _trace_autoload(self) -> None:
+            pass
+
+    return Compiled
+
+
 class BccProbe:
     """The programs as bcc compiled them, attached."""
 
     loader = "bcc"
 
-    def __init__(self, reason: str, receive: Receive) -> None:
+    def __init__(self, reason: str, receive: Receive, best_hook: Best = "auto") -> None:
         try:
             import bcc  # noqa: PLC0415 - LLVM comes with it
         except ImportError as error:
@@ -128,7 +139,7 @@ class BccProbe:
         self._taken = 0
         with tempfile.TemporaryDirectory(prefix="nsentry-bcc-") as folder:
             self._bpf = self._compile(bcc, Path(folder))
-        self._attach()
+        self._attach(Choice(best_hook))
         self._open_ring(receive)
 
     @staticmethod
@@ -138,6 +149,7 @@ class BccProbe:
             "-DLOADER_BCC",
             "-D_UAPI__LINUX_BPF_H__",
             "-D__LINUX_BPF_H__",
+            f"-D__TARGET_ARCH_{'arm64' if platform.machine() == 'aarch64' else 'x86'}",
             "-DCONFIG_BPF_SYSCALL=1",
             f"-I{folder}/include",
             "-Wno-everything",
@@ -145,7 +157,7 @@ class BccProbe:
         ]
         os.environ["BCC_KERNEL_SOURCE"] = str(folder)
         try:
-            return bcc.BPF(text=source().encode(), cflags=flags)
+            return _quiet(bcc.BPF)(text=source().encode(), cflags=flags)
         except Exception as error:  # bcc raises the bare class
             raise ProbeError(
                 f"bcc could not compile the programs: {error}; run as root, see its output above"
@@ -153,23 +165,84 @@ class BccProbe:
         finally:
             del os.environ["BCC_KERNEL_SOURCE"]
 
-    def _attach(self) -> None:
+    def _attach(self, choice: Choice) -> None:
         try:
-            for name in _RAW:
-                self._bpf.attach_raw_tracepoint(tp=name.encode(), fn_name=f"on_{name}".encode())
-                purpose, hook = hook_of(f"raw_tp/{name}")
-                self.hooks[purpose] = hook
-            for name in _SYSCALLS:
-                self._bpf.attach_tracepoint(tp=f"syscalls:{name}".encode(), fn_name=f"on_{name}".encode())
-                purpose, hook = hook_of(f"tp/syscalls/{name}")
-                self.hooks[purpose] = hook
-        except Exception as error:  # bcc raises the bare class
+            self._refuse_untried(choice)
+            for purpose, _ in list(choice.taken()):
+                self._attach_best(choice, purpose)
+        except ProbeError:
             self._bpf.cleanup()
-            raise ProbeError(
-                f"a program could not be attached: {error}; "
-                "is tracefs mounted? mount -t tracefs nodev /sys/kernel/tracing"
-            ) from error
+            raise
+        self.hooks = choice.names()
         self._bpf.free_bcc_memory()
+
+    @staticmethod
+    def _refuse_untried(choice: Choice) -> None:
+        """What would be refused anyway: bcc would write the kernel's answer to stderr."""
+        choice.refuse_what_this_kernel_lacks()
+        for purpose, way in list(choice.taken()):
+            reason = fentry_refused(load_library(), way.programs[0].target) if way.kind == "fentry" else None
+            if reason:
+                choice.refuse(purpose, reason)
+
+    def _attach_best(self, choice: Choice, purpose: str) -> None:
+        while way := dict(choice.taken()).get(purpose):
+            try:
+                self._attach_way(choice, purpose, way)
+            except Exception as error:  # bcc raises the bare class
+                self._detach(way)
+                if not choice.refuse(purpose, str(error)):
+                    raise ProbeError(
+                        f"a program could not be attached: {error}; "
+                        "is tracefs mounted? mount -t tracefs nodev /sys/kernel/tracing"
+                    ) from error
+            else:
+                return
+
+    def _attach_way(self, choice: Choice, purpose: str, way: Way) -> None:
+        for program in way.programs:
+            if not (program.optional and self._bpf.ksymname(program.target.encode()) == -1):
+                self._attach_program(program)
+                choice.attached(purpose, program)
+
+    def _attach_program(self, program: Program) -> None:
+        target, function = program.target.encode(), program.bcc_function.encode()
+        match program.kind:
+            case "fentry":
+                self._bpf.attach_kfunc(fn_name=function)
+            case "fexit":
+                self._bpf.attach_kretfunc(fn_name=function)
+            case "kprobe":
+                self._bpf.attach_kprobe(event=target, fn_name=function)
+            case "kretprobe":
+                self._bpf.attach_kretprobe(event=target, fn_name=function)
+            case "tracepoint":
+                self._bpf.attach_tracepoint(tp=target, fn_name=function)
+            case "raw_tracepoint":
+                self._bpf.attach_raw_tracepoint(tp=target, fn_name=function)
+
+    def _detach(self, way: Way) -> None:
+        """What of a way was attached before the rest of it was refused."""
+        for program in way.programs:
+            # bcc raises the bare class for what was never attached
+            with contextlib.suppress(Exception):
+                self._detach_program(program)
+
+    def _detach_program(self, program: Program) -> None:
+        target, function = program.target.encode(), program.bcc_function.encode()
+        match program.kind:
+            case "fentry":
+                self._bpf.detach_kfunc(fn_name=function)
+            case "fexit":
+                self._bpf.detach_kretfunc(fn_name=function)
+            case "kprobe":
+                self._bpf.detach_kprobe(event=target)
+            case "kretprobe":
+                self._bpf.detach_kretprobe(event=target)
+            case "tracepoint":
+                self._bpf.detach_tracepoint(tp=target)
+            case "raw_tracepoint":
+                self._bpf.detach_raw_tracepoint(tp=target)
 
     def _open_ring(self, receive: Receive) -> None:
         def sample(_context: int, data: int, size: int) -> int:

@@ -8,31 +8,24 @@ import errno
 import os
 import struct
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive
+from sensor.probe.hooks import Best, Choice, Program
 from sensor.probe.layout import COUNTERS
+from sensor.probe.library import SAMPLE, Log, fentry_refused, load_library, name, why
 
-_P: Final = ctypes.c_void_p
-_SAMPLE: Final = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, ctypes.c_size_t)
-_PRINT: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, _P)
-_SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
-    "bpf_object__open_file": (_P, [ctypes.c_char_p, _P]),
-    "bpf_object__load": (ctypes.c_int, [_P]),
-    "bpf_object__close": (None, [_P]),
-    "bpf_object__next_program": (_P, [_P, _P]),
-    "bpf_object__find_map_fd_by_name": (ctypes.c_int, [_P, ctypes.c_char_p]),
-    "bpf_program__attach": (_P, [_P]),
-    "bpf_program__section_name": (ctypes.c_char_p, [_P]),
-    "bpf_link__destroy": (ctypes.c_int, [_P]),
-    "bpf_map_lookup_elem": (ctypes.c_int, [ctypes.c_int, _P, _P]),
-    "bpf_map_update_elem": (ctypes.c_int, [ctypes.c_int, _P, _P, ctypes.c_uint64]),
-    "ring_buffer__new": (_P, [ctypes.c_int, _SAMPLE, _P, _P]),
-    "ring_buffer__poll": (ctypes.c_int, [_P, ctypes.c_int]),
-    "ring_buffer__free": (None, [_P]),
-    "libbpf_num_possible_cpus": (ctypes.c_int, []),
-    "libbpf_set_print": (_P, [_PRINT]),
-}
+
+class _RefusedError(Exception):
+    """The kernel does not take a hook's present way."""
+
+    def __init__(self, purpose: str, what: str, code: int) -> None:
+        super().__init__(f"{what}: {why(code)}")
+        self.purpose = purpose
+        self.reason = f"{what} {name(code)}"
+
+
+_NO_SUCH_FUNCTION = frozenset({errno.ENOENT, errno.ESRCH})
 
 
 def object_path() -> Path:
@@ -40,55 +33,27 @@ def object_path() -> Path:
     return Path(os.environ.get("NSENTRY_BPF_OBJECT", BUILD / "sensor.bpf.o"))
 
 
-def load_library(name: str = "libbpf.so.1") -> ctypes.CDLL:
-    """The library with the signatures that are used here. Raises ProbeError."""
-    try:
-        library = ctypes.CDLL(name, use_errno=True)
-    except OSError as error:
-        raise ProbeError(f"{name} cannot be loaded ({error}); install it: apt-get install libbpf1") from error
-    for function, (result, arguments) in _SIGNATURES.items():
-        getattr(library, function).restype = result
-        getattr(library, function).argtypes = arguments
-    return library
-
-
-_PURPOSES: Final = {
-    "sys_enter_setns": "setns_before",
-    "sys_exit_setns": "setns",
-    "sched_process_fork": "fork",
-    "sched_process_exec": "exec",
-    "sched_process_exit": "exit",
-}
-
-
-def hook_of(section: str) -> tuple[str, str]:
-    """Purpose and kernel hook of a program, from its section's name."""
-    kind, _, name = section.partition("/")
-    if kind == "tp":
-        return _PURPOSES[name.rsplit("/", 1)[-1]], f"tracepoint {name.replace('/', ':')}"
-    return _PURPOSES[name], f"raw_tracepoint {name}"
-
-
 class CoreProbe:
     """The programs of the prebuilt object, loaded and attached."""
 
     loader = "core"
 
-    def __init__(self, reason: str, receive: Receive) -> None:
+    def __init__(self, reason: str, receive: Receive, best_hook: Best = "auto") -> None:
         self.reason = reason
         self.hooks: dict[str, str] = {}
         self._links: list[int] = []
+        self._programs: dict[str, int] = {}
+        self._wanted: list[tuple[str, Program]] = []
         self._object = 0
         self._ring = 0
         self._raised: BaseException | None = None
         self._taken = 0
         self._lib = load_library()
-        # libbpf's own log blames RLIMIT_MEMLOCK for whatever is refused; our message says what was.
-        self._silence = _PRINT(lambda _level, _format, _args: 0)
-        self._lib.libbpf_set_print(self._silence)
-        self._callback = _SAMPLE(self._sample(receive))
+        self._log = Log(self._lib)
+        self._callback = SAMPLE(self._sample(receive))
         try:
-            self._load()
+            self._load_best(Choice(best_hook))
+            self._open_maps()
         except ProbeError:
             self.close()
             raise
@@ -106,40 +71,104 @@ class CoreProbe:
 
         return sample
 
-    def _load(self) -> None:
+    def _load_best(self, choice: Choice) -> None:
+        """Loads and attaches, each hook in the best way that the kernel takes. Raises ProbeError."""
+        self._refuse_untried(choice)
+        while True:
+            try:
+                self._open()
+                self._load(choice)
+                self._attach(choice)
+            except _RefusedError as refused:
+                self._unload()
+                if not choice.refuse(refused.purpose, refused.reason):
+                    raise ProbeError(f"a program could not be attached: {refused}") from refused
+            else:
+                self.hooks = choice.names()
+                return
+
+    def _refuse_untried(self, choice: Choice) -> None:
+        choice.refuse_what_this_kernel_lacks()
+        for purpose, way in list(choice.taken()):
+            reason = fentry_refused(self._lib, way.programs[0].target) if way.kind == "fentry" else None
+            if reason:
+                choice.refuse(purpose, reason)
+
+    def _open(self) -> None:
         path = object_path()
         if not path.exists():
             raise ProbeError(f"{path} is not built; run: make -C bpf")
         self._object = self._lib.bpf_object__open_file(str(path).encode(), None) or 0
         if not self._object:
             raise ProbeError(f"{path} is no BPF object; build it again: make -C bpf clean all")
+        self._programs = {}
+        program = self._lib.bpf_object__next_program(self._object, None)
+        while program:
+            self._programs[self._lib.bpf_program__name(program).decode()] = program
+            program = self._lib.bpf_object__next_program(self._object, program)
+
+    def _load(self, choice: Choice) -> None:
+        for handle in self._programs.values():
+            self._lib.bpf_program__set_autoload(handle, False)
+        self._wanted = [
+            (purpose, program)
+            for purpose, way in choice.taken()
+            for program in way.programs
+            if self._set_target(purpose, program)
+        ]
+        for _, program in self._wanted:
+            self._lib.bpf_program__set_autoload(self._programs[program.function], True)
         result = self._lib.bpf_object__load(self._object)
         if result:
-            raise ProbeError(f"the kernel refused the programs: {_why(-result)}")
-        self._attach()
+            refused = self._log.refused_program()
+            if refused and (purpose := choice.purpose_of(refused)):
+                raise _RefusedError(purpose, refused, -result)
+            raise ProbeError(f"the kernel refused the programs: {why(-result)}")
+
+    def _set_target(self, purpose: str, program: Program) -> bool:
+        """Whether the kernel has the function; only fentry and fexit need one before the load."""
+        if program.kind not in {"fentry", "fexit"}:
+            return True
+        result = self._lib.bpf_program__set_attach_target(
+            self._programs[program.function], 0, program.target.encode()
+        )
+        if result == 0:
+            return True
+        if program.optional and -result in _NO_SUCH_FUNCTION:
+            return False
+        raise _RefusedError(purpose, program.target, -result)
+
+    def _attach(self, choice: Choice) -> None:
+        for purpose, program in self._wanted:
+            link = self._link(program)
+            if link:
+                self._links.append(link)
+                choice.attached(purpose, program)
+            elif not (program.optional and ctypes.get_errno() in _NO_SUCH_FUNCTION):
+                raise _RefusedError(purpose, program.target, ctypes.get_errno())
+
+    def _link(self, program: Program) -> int:
+        handle = self._programs[program.function]
+        if program.kind in {"kprobe", "kretprobe"}:
+            returns = program.kind == "kretprobe"
+            link = self._lib.bpf_program__attach_kprobe(handle, returns, program.target.encode())
+        else:
+            link = self._lib.bpf_program__attach(handle)
+        return link or 0
+
+    def _open_maps(self) -> None:
         entries = self._map("entries")
         self._ring = self._lib.ring_buffer__new(entries, self._callback, None, None) or 0
         if not self._ring:
-            raise ProbeError(f"the ring cannot be read: {_why(ctypes.get_errno())}")
+            raise ProbeError(f"the ring cannot be read: {why(ctypes.get_errno())}")
         self._counters = self._map("counters")
         self._released = self._map("released")
         self._mounts = self._map("mounts")
         self._inits = self._map("inits")
         self._cpus = self._lib.libbpf_num_possible_cpus()
 
-    def _attach(self) -> None:
-        program = self._lib.bpf_object__next_program(self._object, None)
-        while program:
-            purpose, hook = hook_of(self._lib.bpf_program__section_name(program).decode())
-            link = self._lib.bpf_program__attach(program)
-            if not link:
-                raise ProbeError(f"{hook} cannot be attached: {_why(ctypes.get_errno())}")
-            self._links.append(link)
-            self.hooks[purpose] = hook
-            program = self._lib.bpf_object__next_program(self._object, program)
-
-    def _map(self, name: str) -> int:
-        return int(self._lib.bpf_object__find_map_fd_by_name(self._object, name.encode()))
+    def _map(self, called: str) -> int:
+        return int(self._lib.bpf_object__find_map_fd_by_name(self._object, called.encode()))
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""
@@ -148,17 +177,17 @@ class CoreProbe:
         if self._raised is not None:
             raise self._raised
         if result < 0 and -result not in {errno.EINTR, errno.EAGAIN}:
-            raise ProbeError(f"the ring cannot be read any more: {_why(-result)}")
+            raise ProbeError(f"the ring cannot be read any more: {why(-result)}")
         return self._taken
 
     def counters(self) -> dict[str, int]:
         """See Probe."""
         totals = {}
         values = (ctypes.c_uint64 * self._cpus)()
-        for index, name in enumerate(COUNTERS):
+        for index, counter in enumerate(COUNTERS):
             key = ctypes.c_uint32(index)
             if self._lib.bpf_map_lookup_elem(self._counters, ctypes.byref(key), ctypes.byref(values)) == 0:
-                totals[name] = sum(values)
+                totals[counter] = sum(values)
         return totals
 
     def release(self, cookie: int) -> None:
@@ -172,25 +201,19 @@ class CoreProbe:
 
     def _update(self, fd: int, key: bytes, value: bytes) -> None:
         if self._lib.bpf_map_update_elem(fd, key, value, 0):
-            raise ProbeError(f"a map cannot be written: {_why(ctypes.get_errno())}")
+            raise ProbeError(f"a map cannot be written: {why(ctypes.get_errno())}")
 
     def close(self) -> None:
         """See Probe."""
         if self._ring:
             self._lib.ring_buffer__free(self._ring)
+        self._ring = 0
+        self._unload()
+
+    def _unload(self) -> None:
         for link in self._links:
             self._lib.bpf_link__destroy(link)
         if self._object:
             self._lib.bpf_object__close(self._object)
-        self._ring = self._object = 0
+        self._object = 0
         self._links = []
-
-
-def _why(code: int) -> str:
-    name = errno.errorcode.get(code, str(code))
-    hints = {
-        errno.EPERM: "run as root, or give CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN",
-        errno.EACCES: "run as root; the verifier or tracefs refused",
-        errno.ENOENT: "mount tracefs: mount -t tracefs nodev /sys/kernel/tracing",
-    }
-    return f"{name} ({os.strerror(code)}); {hints.get(code, 'see nsentry-sensor doctor')}"
