@@ -120,6 +120,7 @@ def test_without_btf(state, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("tracefs")
 @pytest.mark.skipif(ctypes.util.find_library("bpf") is None, reason="libbpf is not there to be taken away")
 def test_without_libbpf(state):
     check_both(
