@@ -17,6 +17,9 @@
 #define PATH_DEPTH 24
 #define FILENAME_LEN 256
 #define ARGV_LEN 4096
+#define CALLER_ARGV_LEN 1024
+#define EXEC_TEXTS_LEN (2 * PATH_LEN + FILENAME_LEN + ARGV_LEN)
+#define SETNS_TEXTS_LEN (PATH_LEN + 2 * CALLER_ARGV_LEN)
 
 enum event_kind {
 	EVENT_SETNS = 1, /* a task's namespaces differ after setns from what they were before */
@@ -110,13 +113,25 @@ struct task_facts {
 	char cgroup_parent[CGROUP_NAME_LEN];
 };
 
+/*
+ * Texts stand one after the other at an event's end, each as long as its length says, and only what is used
+ * of them is sent. Paths are written leaf first, each name ended by NUL: "sbin\0usr\0" is /usr/sbin.
+ */
 struct event_setns {
 	struct event_head head;
 	__u64 previous; /* the crossing that the task was part of before, or 0 */
 	struct ns_set home;
 	struct ns_set joined;
+	__u32 exe_len; /* of the task that calls setns, while it is there */
+	__u32 argv_len;
+	__u64 argv_total;
+	__u32 runtime_pid; /* the nearest process above it that a supervisor (shim, conmon) executed, or 0
+			    */
+	__u32 runtime_argv_len;
+	__u64 runtime_argv_total;
 	struct task_facts task;
 	struct ancestry ancestry;
+	char texts[SETNS_TEXTS_LEN]; /* exe, argv, runtime's argv */
 };
 
 struct event_fork {
@@ -133,10 +148,6 @@ struct event_exit {
 	struct ns_set joined;
 };
 
-/*
- * Paths are written leaf first, each name ended by NUL: "sbin\0usr\0" is /usr/sbin. Only argv_len bytes of
- * the last field are sent.
- */
 struct event_exec {
 	struct event_head head;
 	struct ns_set home;   /* before the first setns of the crossing */
@@ -149,10 +160,17 @@ struct event_exec {
 	__u64 argv_total;
 	struct task_facts task;
 	struct ancestry ancestry;
-	char exe[PATH_LEN];
-	char cwd[PATH_LEN];
-	char filename[FILENAME_LEN];
-	char argv[ARGV_LEN];
+	char texts[EXEC_TEXTS_LEN]; /* exe, cwd, filename, argv */
+};
+
+/* What a supervisor executed: a runtime, whose arguments name the exec. It is gone before /proc can be
+ * read. */
+struct runtime {
+	__u64 start;
+	__u64 argv_total;
+	__u32 argv_len;
+	__u32 pad;
+	char argv[CALLER_ARGV_LEN];
 };
 
 /* What a task carries, and its children inherit, from the moment that it crossed. */

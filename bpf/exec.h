@@ -6,16 +6,16 @@
 static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
 				      struct mark *mark, u32 flags)
 {
-	u32 zero = 0;
+	u32 zero = 0, length = 0, fault = 0;
+	u64 used;
 	struct event_exec *event = scratch_lookup(&zero);
 	struct task_struct *parent = 0;
 	const char *filename = 0;
-	long length;
-	u64 size;
+	long written;
 
 	if (!event)
 		return;
-	/* All but the long texts at the end, whose lengths say how much of them is ours. */
+	/* All but the texts at the end, whose lengths say how much of them is ours. */
 	__builtin_memset(&event->task, 0, sizeof(event->task));
 	__builtin_memset(&event->ancestry, 0, sizeof(event->ancestry));
 	__builtin_memset(&event->parent, 0, sizeof(event->parent));
@@ -31,18 +31,21 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	read_namespaces(parent, &event->parent);
 	read_facts(task, &event->task);
 	read_ancestry(task, &event->ancestry);
-	read_paths(task, event);
+	used = BOUNDED(read_paths(task, event), 2 * PATH_LEN);
 	READ(filename, bprm->filename);
-	length = bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), filename);
-	if (length > 0)
-		event->filename_len = length - 1;
-	read_argv(task, event);
-	if (event->head.flags & FLAG_ARGV_FAULT)
+	written = bpf_probe_read_kernel_str(&event->texts[used], FILENAME_LEN, filename);
+	if (written > 1) {
+		event->filename_len = written - 1;
+		used += written - 1;
+	}
+	used = BOUNDED(used, 2 * PATH_LEN + FILENAME_LEN);
+	event->argv_total = read_argv(task, &event->texts[used], ARGV_LEN, &length, &fault);
+	event->argv_len = length;
+	if (fault) {
+		event->head.flags |= FLAG_ARGV_FAULT;
 		count(COUNT_ARGV_FAULT);
-	size = event->argv_len;
-	if (size > ARGV_LEN)
-		size = ARGV_LEN;
-	send(event, OFFSET_IN_EVENT(struct event_exec, argv) + size);
+	}
+	send(event, OFFSET_IN_EVENT(struct event_exec, texts) + used + BOUNDED(length, ARGV_LEN));
 }
 
 /*
@@ -75,6 +78,7 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct mark 
 	READ(mine, task->nsproxy);
 	READ(parent, task->real_parent);
 	READ(theirs, parent->nsproxy);
+	note_runtime(task, parent);
 	if (mine == theirs) /* shared by all that never changed a namespace: the usual case, and cheap */
 		return 0;
 	mnt = mount_namespace_of(task);

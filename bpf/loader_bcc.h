@@ -18,6 +18,7 @@ BPF_TABLE("lru_hash", u32, struct ns_place, before, 4096);
 BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
 BPF_F_TABLE("hash", u32, u32, inits, 16384, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u64, u32, released, 4096);
+BPF_TABLE("lru_hash", u32, struct runtime, runtimes, 512);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
 
@@ -79,6 +80,16 @@ static __always_inline void inits_delete(u32 *key)
 static __always_inline u32 *released_lookup(u64 *key)
 {
 	return released.lookup(key);
+}
+
+static __always_inline struct runtime *runtimes_lookup(u32 *key)
+{
+	return runtimes.lookup(key);
+}
+
+static __always_inline long runtimes_update(u32 *key, struct runtime *value)
+{
+	return runtimes.update(key, value);
 }
 
 static __always_inline u64 *counters_lookup(u32 *key)

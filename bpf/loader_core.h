@@ -55,6 +55,13 @@ struct {
 } released SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 512);
+	__type(key, __u32);
+	__type(value, struct runtime);
+} runtimes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, COUNTERS);
 	__type(key, __u32);
@@ -87,6 +94,7 @@ MAP_ACCESS(before, __u32, struct ns_place)
 MAP_ACCESS(mounts, __u32, __u32)
 MAP_ACCESS(inits, __u32, __u32)
 MAP_ACCESS(released, __u64, __u32)
+MAP_ACCESS(runtimes, __u32, struct runtime)
 
 static __always_inline __u64 *counters_lookup(__u32 *key)
 {

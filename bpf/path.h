@@ -6,20 +6,34 @@
 #ifndef NSENTRY_PATH_H
 #define NSENTRY_PATH_H
 
+/* A bound that the verifier believes: the compiler may not reason about the value, nor use another
+ * register. */
+#define BOUNDED(value, most)                                                                               \
+	({                                                                                                 \
+		u64 bounded_ = (value);                                                                    \
+		asm volatile("" : "+r"(bounded_));                                                         \
+		if (bounded_ > (most))                                                                     \
+			bounded_ = (most);                                                                 \
+		bounded_;                                                                                  \
+	})
+
 static __always_inline struct mount *mount_of(struct vfsmount *vfs)
 {
 	return (struct mount *)((char *)vfs - OFFSET_OF(struct mount, mnt));
 }
 
-/* Leaf first, NUL after each name. Returns the bytes written; 0 for the root itself. */
-static __always_inline u32 write_path(const struct path *of, const struct path *root, char *buffer,
-				      u32 *cut)
+/*
+ * Leaf first, NUL after each name, from `used` on. Returns where it ends, which for the root itself is
+ * where it began. `room` is a constant: how much of the texts is for paths.
+ */
+static __always_inline u32 write_path(const struct path *of, const struct path *root, char *texts, u32 used,
+				      const u32 room, u32 *cut)
 {
 	struct dentry *dentry = 0, *root_dentry = 0, *parent = 0, *top = 0;
 	struct vfsmount *vfs = 0, *root_vfs = 0;
 	struct mount *mount = 0, *above = 0;
 	const unsigned char *name = 0;
-	u32 used = 0;
+	u32 begin = used;
 	long wrote;
 
 	READ(dentry, of->dentry);
@@ -45,10 +59,10 @@ static __always_inline u32 write_path(const struct path *of, const struct path *
 			vfs = (struct vfsmount *)((char *)above + OFFSET_OF(struct mount, mnt));
 			continue;
 		}
-		if (used > PATH_LEN - PATH_NAME_LEN)
+		if (used > room - PATH_NAME_LEN || used - begin > PATH_LEN - PATH_NAME_LEN)
 			break;
 		READ(name, dentry->d_name.name);
-		wrote = bpf_probe_read_kernel_str(&buffer[used], PATH_NAME_LEN, name);
+		wrote = bpf_probe_read_kernel_str(&texts[used], PATH_NAME_LEN, name);
 		if (wrote <= 0)
 			break;
 		used += wrote & (PATH_NAME_LEN * 2 - 1);
@@ -59,63 +73,84 @@ static __always_inline u32 write_path(const struct path *of, const struct path *
 	return used;
 }
 
-static __always_inline void read_paths(struct task_struct *task, struct event_exec *event)
+/* The directory that its root is may belong to another mount namespace than its own: after a chroot there.
+ */
+static __always_inline void read_root(struct fs_struct *fs, u32 *inum)
 {
-	struct fs_struct *fs = 0;
-	struct mm_struct *mm = 0;
-	struct file *file = 0;
 	struct vfsmount *vfs = 0;
-	struct mount *mount = 0;
+	struct mount *mount;
 	struct mnt_namespace *owner = 0;
-	u32 cut = 0;
 
-	READ(fs, task->fs);
-	if (!fs)
-		return;
-	event->cwd_len = write_path(&fs->pwd, &fs->root, event->cwd, &cut);
-	if (cut)
-		event->head.flags |= FLAG_CWD_CUT;
 	READ(vfs, fs->root.mnt);
 	mount = mount_of(vfs);
 	READ(owner, mount->mnt_ns);
-	READ_NAMESPACE(event->task.root_mnt, struct mnt_namespace, owner);
-	READ(mm, task->mm);
-	if (!mm)
-		return;
-	READ_MM(file, mm, exe_file);
-	if (!file)
-		return;
-	event->exe_len = write_path(&file->f_path, &fs->root, event->exe, &cut);
-	if (cut)
-		event->head.flags |= FLAG_EXE_CUT;
+	READ_NAMESPACE(*inum, struct mnt_namespace, owner);
 }
 
-/* From the new image's own memory: what the program will see, whatever another thread did to the arguments.
+static __always_inline struct file *exe_of(struct task_struct *task)
+{
+	struct mm_struct *mm = 0;
+	struct file *file = 0;
+
+	READ(mm, task->mm);
+	if (mm)
+		READ_MM(file, mm, exe_file);
+	return file;
+}
+
+/* Returns how much of the texts is used. */
+static __always_inline u32 read_paths(struct task_struct *task, struct event_exec *event)
+{
+	struct fs_struct *fs = 0;
+	struct file *file;
+	u32 used = 0, end, cut = 0;
+
+	READ(fs, task->fs);
+	if (!fs)
+		return 0;
+	read_root(fs, &event->task.root_mnt);
+	file = exe_of(task);
+	if (file) {
+		used = write_path(&file->f_path, &fs->root, event->texts, 0, 2 * PATH_LEN, &cut);
+		event->exe_len = used;
+		if (cut)
+			event->head.flags |= FLAG_EXE_CUT;
+	}
+	end = write_path(&fs->pwd, &fs->root, event->texts, used, 2 * PATH_LEN, &cut);
+	event->cwd_len = end - used;
+	if (cut)
+		event->head.flags |= FLAG_CWD_CUT;
+	return end;
+}
+
+/*
+ * From the image's own memory: what the program sees, whatever another thread did to the arguments of
+ * execve. Only of `current`. Returns how much there would be; `length` is what was read, at most the
+ * constant `room`.
  */
-static __always_inline void read_argv(struct task_struct *task, struct event_exec *event)
+static __always_inline u64 read_argv(struct task_struct *task, char *to, const u32 room, u32 *length,
+				     u32 *fault)
 {
 	struct mm_struct *mm = 0;
 	unsigned long begin = 0, end = 0;
-	u64 length;
+	u64 wanted;
 
-	event->argv_len = 0;
-	event->argv_total = 0;
+	*length = 0;
 	READ(mm, task->mm);
 	if (!mm)
-		return;
+		return 0;
 	READ_MM(begin, mm, arg_start);
 	READ_MM(end, mm, arg_end);
 	if (end <= begin)
-		return;
-	length = end - begin;
-	event->argv_total = length;
-	if (length > ARGV_LEN)
-		length = ARGV_LEN;
-	if (bpf_probe_read_user(event->argv, length, (void *)begin)) {
-		event->head.flags |= FLAG_ARGV_FAULT;
-		return;
-	}
-	event->argv_len = length;
+		return 0;
+	wanted = end - begin;
+	if (wanted > room)
+		wanted = room;
+	if (bpf_probe_read_user(to, wanted, (void *)begin))
+		*fault = 1;
+	else
+		*length = wanted;
+	return end - begin;
 }
 
 #endif

@@ -26,6 +26,7 @@
 #include "mark.h"
 #include "task.h"
 #include "path.h"
+#include "runtime.h"
 
 #include "setns.h"
 #include "fork.h"

@@ -27,17 +27,46 @@ static __always_inline int before_setns(void)
 	return 0;
 }
 
+/* Who calls: nsenter is gone some milliseconds later. Returns how much of the texts is used. */
+static __always_inline u64 write_caller(struct task_struct *task, struct event_setns *event)
+{
+	struct fs_struct *fs = 0;
+	struct file *file = exe_of(task);
+	u32 cut = 0, length = 0, fault = 0;
+	u64 used;
+
+	READ(fs, task->fs);
+	if (!fs || !file) /* a thread of the kernel */
+		return 0;
+	used = write_path(&file->f_path, &fs->root, event->texts, 0, PATH_LEN, &cut);
+	event->exe_len = used;
+	if (cut)
+		event->head.flags |= FLAG_EXE_CUT;
+	used = BOUNDED(used, PATH_LEN);
+	event->argv_total = read_argv(task, &event->texts[used], CALLER_ARGV_LEN, &length, &fault);
+	event->argv_len = length;
+	if (fault)
+		event->head.flags |= FLAG_ARGV_FAULT;
+	return used + BOUNDED(length, CALLER_ARGV_LEN);
+}
+
 static __always_inline void send_setns(struct task_struct *task, struct mark *mark, u64 previous, u32 flags)
 {
 	u32 zero = 0;
+	u64 used;
 	struct event_setns *event = (struct event_setns *)scratch_lookup(&zero);
 
 	if (!event)
 		return;
-	/* In parts: the compiler sets at most a kilobyte at once. */
-	__builtin_memset(&event->head, 0, sizeof(event->head));
+	/* All but the texts, whose lengths say how much of them is ours. */
 	__builtin_memset(&event->task, 0, sizeof(event->task));
 	__builtin_memset(&event->ancestry, 0, sizeof(event->ancestry));
+	event->exe_len = 0;
+	event->argv_len = 0;
+	event->argv_total = 0;
+	event->runtime_pid = 0;
+	event->runtime_argv_len = 0;
+	event->runtime_argv_total = 0;
 	fill_head(&event->head, EVENT_SETNS, task);
 	event->head.cookie = mark->cookie;
 	event->head.flags = flags | (event->head.tid != event->head.pid ? FLAG_THREAD : 0);
@@ -46,7 +75,9 @@ static __always_inline void send_setns(struct task_struct *task, struct mark *ma
 	event->joined = mark->joined;
 	read_facts(task, &event->task);
 	read_ancestry(task, &event->ancestry);
-	send(event, sizeof(*event));
+	used = write_caller(task, event);
+	used = write_runtime(event, used);
+	send(event, OFFSET_IN_EVENT(struct event_setns, texts) + BOUNDED(used, SETNS_TEXTS_LEN));
 }
 
 /* A new crossing, or one more step of the one that this task has begun. */

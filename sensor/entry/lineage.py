@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 from sensor.enrich import procfs
 from sensor.enrich.processes import Snapshot, abridged
 from sensor.entry.means import supervisor_index
-from sensor.probe.layout import Facts, Head, Step
+from sensor.probe.layout import Setns, Step
 from sensor.wire import Ancestor, Login
 
 _REMEMBERED: Final = 2048
@@ -83,6 +83,20 @@ class Lineage:
         # In the midst of an exec there is a process of this name without any argument yet.
         return Image(exe, abridged(self._redact(line[0])[0]) if line and line[0] else None)
 
+    def told(self, event: Setns) -> None:
+        """What the kernel itself read when a crossing began: good also for processes that are gone."""
+        if event.argv is not None:
+            self._remember((event.head.pid, event.head.start, event.task.comm), event.exe, event.argv)
+        for step in event.ancestry:
+            if step.pid == event.runtime_pid and event.runtime_argv is not None:
+                key = (step.pid, step.start, step.comm)
+                self._remember(key, self.look(*key).exe, event.runtime_argv)
+
+    def _remember(self, key: tuple[int, int, str], exe: str | None, argv: list[str]) -> None:
+        self._images[key] = Image(exe, abridged(self._redact(argv)[0]))
+        if len(self._images) > _REMEMBERED:
+            self._images.popitem(last=False)
+
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""
         return [self.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt) for step in chain]
@@ -93,18 +107,21 @@ class Lineage:
         return Ancestor(pid=pid, start=start, comm=comm, exe=exe, argv=argv, uid=uid, side=self.side(mnt))
 
 
-def entering(head: Head, caller: Facts, home_mnt: int, chain: tuple[Step, ...], lineage: Lineage) -> Ancestor:
+def entering(event: Setns, lineage: Lineage) -> Ancestor:
     """The process outside that crossed.
 
     The task that calls setns in a runtime runs from a sealed copy and is nameless; the runtime itself is the
     process that the supervisor started. Without a supervisor above, it is the caller; so it is for who comes
     out of another container, whose processes have a supervisor above them too.
     """
+    lineage.told(event)
+    chain = event.ancestry
     index = supervisor_index(chain)
     if index and all(lineage.side(step.mnt) != "container" for step in chain[:index]):
         step = chain[index - 1]
         return lineage.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt)
-    return lineage.ancestor(head.pid, head.start, caller.comm, caller.uid, home_mnt)
+    caller = event.task
+    return lineage.ancestor(event.head.pid, event.head.start, caller.comm, caller.uid, event.home.mnt)
 
 
 def exec_id(argv: list[str] | None) -> str | None:

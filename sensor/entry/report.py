@@ -76,9 +76,7 @@ class Reporter:
         event = crossing.setns
         if event is None:
             return
-        self._entering[crossing.cookie] = entering(
-            event.head, event.task, event.home.mnt, event.ancestry, self._lineage
-        )
+        self._entering[crossing.cookie] = entering(event, self._lineage)
         for step in event.ancestry:
             self._lineage.look(step.pid, step.start, step.comm)
 
@@ -96,7 +94,8 @@ class Reporter:
         chain = crossing.setns.ancestry if crossing.setns else event.ancestry
         who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
         process, lacking = self._process(event)
-        if who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
+        seen = crossing.setns is not None and crossing.setns.argv is not None
+        if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
             # It executed in place before it was looked at: this is the command, not what called for it.
             who = Ancestor(**{**who, "exe": None, "argv": None})
         entry_id = self.next_id()

@@ -132,6 +132,11 @@ class Setns:
     joined: NsSet
     task: Facts
     ancestry: tuple[Step, ...]
+    exe: str | None
+    argv: list[str] | None
+    runtime_pid: int | None
+    """The process above that a supervisor executed, with the arguments that it was given."""
+    runtime_argv: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,8 @@ KernelEvent = Setns | Fork | Exec | Exit
 
 _PATH_LEN: Final = 1024
 _FILENAME_LEN: Final = 256
+_ARGV_LEN: Final = 4096
+_CALLER_ARGV_LEN: Final = 1024
 _ANCESTORS: Final = 16
 _NS: Final = "10I"
 HEAD: Final = struct.Struct("=2I3Q4I")
@@ -181,13 +188,16 @@ NS: Final = struct.Struct("=" + _NS)
 FACTS: Final = struct.Struct("=" + _NS + "2Q8I16s96s96s")
 ANCESTOR: Final = struct.Struct("=Q4I16s")
 ANCESTRY_SIZE: Final = 8 + _ANCESTORS * ANCESTOR.size
-SETNS_SIZE: Final = HEAD.size + 8 + 2 * NS.size + FACTS.size + ANCESTRY_SIZE
+_SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
+SETNS_TASK: Final = HEAD.size + 8 + 2 * NS.size + _SETNS_SIZES.size
+SETNS_TEXTS: Final = SETNS_TASK + FACTS.size + ANCESTRY_SIZE
 FORK_SIZE: Final = HEAD.size + 8
 EXIT_SIZE: Final = HEAD.size + 8 + 2 * NS.size
 _EXEC_SIZES: Final = struct.Struct("=4IQ")
 EXEC_TASK: Final = HEAD.size + 3 * NS.size + _EXEC_SIZES.size
-EXEC_EXE: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
-EXEC_ARGV: Final = EXEC_EXE + 2 * _PATH_LEN + _FILENAME_LEN
+EXEC_TEXTS: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
+EXEC_TEXTS_LEN: Final = 2 * _PATH_LEN + _FILENAME_LEN + _ARGV_LEN
+SETNS_TEXTS_LEN: Final = _PATH_LEN + 2 * _CALLER_ARGV_LEN
 
 
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed
@@ -235,12 +245,49 @@ def _path(raw: bytes) -> str:
     return text(b"/" + b"/".join(reversed(names)))
 
 
+def _texts(data: bytes, at: int, *lengths: int) -> list[bytes]:
+    if at + sum(lengths) > len(data):
+        raise Undecodable("the lengths in an event point beyond it")
+    texts = []
+    for length in lengths:
+        texts.append(data[at : at + length])
+        at += length
+    return texts
+
+
+def _argv(raw: bytes, head: Head) -> list[str] | None:
+    if Flag.ARGV_FAULT in head.flags or not raw:
+        return None
+    return [text(argument) for argument in raw.removesuffix(b"\0").split(b"\0")]
+
+
+def _exe(raw: bytes, head: Head) -> str | None:
+    # The lower part of a deep path is that of another file: /a/.../bin/ls is not /bin/ls.
+    return _path(raw) if raw and Flag.EXE_CUT not in head.flags else None
+
+
 def _setns(data: bytes) -> Setns:
+    head = _head(data)
     at = HEAD.size
     (previous,) = struct.unpack_from("=Q", data, at)
     home, joined = _namespaces(data, at + 8), _namespaces(data, at + 8 + NS.size)
-    at += 8 + 2 * NS.size
-    return Setns(_head(data), previous, home, joined, _facts(data, at), _ancestry(data, at + FACTS.size))
+    sizes = _SETNS_SIZES.unpack_from(data, at + 8 + 2 * NS.size)
+    exe_len, argv_len, _, runtime_pid, runtime_len, _ = sizes
+    exe, argv, runtime = _texts(data, SETNS_TEXTS, exe_len, argv_len, runtime_len)
+    return Setns(
+        head,
+        previous,
+        home,
+        joined,
+        _facts(data, SETNS_TASK),
+        _ancestry(data, SETNS_TASK + FACTS.size),
+        exe=_exe(exe, head),
+        argv=_argv(argv, head),
+        runtime_pid=runtime_pid or None,
+        runtime_argv=[text(argument) for argument in runtime.removesuffix(b"\0").split(b"\0")]
+        if runtime
+        else None,
+    )
 
 
 def _fork(data: bytes) -> Fork:
@@ -257,12 +304,8 @@ def _exec(data: bytes) -> Exec:
     head = _head(data)
     at = HEAD.size
     home, joined, parent = (_namespaces(data, at + i * NS.size) for i in range(3))
-    exe, cwd, filename, argv, total = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
-    if argv > len(data) - EXEC_ARGV or max(exe, cwd) > _PATH_LEN or filename > _FILENAME_LEN:
-        raise Undecodable("a length in an exec event points beyond it")
-    strings = data[EXEC_ARGV : EXEC_ARGV + argv]
-    cut = total > argv
-    arguments = strings.removesuffix(b"\0").split(b"\0") if argv else None
+    *lengths, total = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
+    exe, cwd, filename, argv = _texts(data, EXEC_TEXTS, *lengths)
     return Exec(
         head,
         home,
@@ -270,20 +313,19 @@ def _exec(data: bytes) -> Exec:
         parent,
         _facts(data, EXEC_TASK),
         _ancestry(data, EXEC_TASK + FACTS.size),
-        # The lower part of a deep path is that of another file: /a/.../bin/ls is not /bin/ls.
-        exe=_path(data[EXEC_EXE : EXEC_EXE + exe]) if exe and Flag.EXE_CUT not in head.flags else None,
+        exe=_exe(exe, head),
         # No component at all is the task's root; the kernel always knows a working directory.
-        cwd=None if Flag.CWD_CUT in head.flags else _path(data[EXEC_EXE + _PATH_LEN :][:cwd]),
-        filename=text(data[EXEC_EXE + 2 * _PATH_LEN :][:filename]) if filename else None,
-        argv=None if Flag.ARGV_FAULT in head.flags or arguments is None else [text(a) for a in arguments],
-        argv_cut=cut,
+        cwd=None if Flag.CWD_CUT in head.flags else _path(cwd),
+        filename=text(filename) if filename else None,
+        argv=_argv(argv, head),
+        argv_cut=total > len(argv),
     )
 
 
 _DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent]]]] = {
-    Kind.SETNS: (SETNS_SIZE, _setns),
+    Kind.SETNS: (SETNS_TEXTS, _setns),
     Kind.FORK: (FORK_SIZE, _fork),
-    Kind.EXEC: (EXEC_ARGV, _exec),
+    Kind.EXEC: (EXEC_TEXTS, _exec),
     Kind.EXIT: (EXIT_SIZE, _exit),
 }
 

@@ -17,13 +17,13 @@ import msgpack
 
 from sensor.enrich.known import Known
 from sensor.fault import ExitCode, Fault
-from sensor.probe.layout import EXEC_ARGV, KernelEvent, Undecodable, decode
+from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Undecodable, decode
 from sensor.wire import Container
 
-VERSION: Final = 2
+VERSION: Final = 3
 _HEAD, _EVENT, _CONTAINER = range(3)
 Part = KernelEvent | Known
-_LARGEST: Final = EXEC_ARGV + 64 * 1024
+_LARGEST: Final = EXEC_TEXTS + EXEC_TEXTS_LEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def read(path: Path) -> tuple[Head, Iterator[Part]]:
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise _bad(path, str(error) or "it is no recording") from error
     match first:
-        case [0, 2, {"mnt": int()} as host, int(booted)] if _inodes(host):
+        case [0, 3, {"mnt": int()} as host, int(booted)] if _inodes(host):
             return Head(host, booted), _rest(path, parts)
     raise _bad(path, f"it does not begin as a recording of version {VERSION}")
 

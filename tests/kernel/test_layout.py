@@ -24,10 +24,12 @@ int main(void) {
     P("HEAD", sizeof(struct event_head)); P("NS", sizeof(struct ns_set));
     P("FACTS", sizeof(struct task_facts));
     P("ANCESTOR", sizeof(struct ancestor)); P("ANCESTRY", sizeof(struct ancestry));
-    P("SETNS", sizeof(struct event_setns)); P("FORK", sizeof(struct event_fork));
+    P("FORK", sizeof(struct event_fork));
     P("EXIT", sizeof(struct event_exit));
-    P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_EXE", offsetof(struct event_exec, exe));
-    P("EXEC_ARGV", offsetof(struct event_exec, argv)); P("COUNTERS", COUNTERS);
+    P("SETNS_TASK", offsetof(struct event_setns, task)); P("SETNS_TEXTS", offsetof(struct event_setns, texts));
+    P("SETNS_TEXTS_LEN", SETNS_TEXTS_LEN); P("EXEC_TEXTS_LEN", EXEC_TEXTS_LEN);
+    P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_TEXTS", offsetof(struct event_exec, texts));
+    P("COUNTERS", COUNTERS);
     return 0;
 }
 """
@@ -46,12 +48,14 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "FACTS": layout.FACTS.size,
         "ANCESTOR": layout.ANCESTOR.size,
         "ANCESTRY": layout.ANCESTRY_SIZE,
-        "SETNS": layout.SETNS_SIZE,
+        "SETNS_TASK": layout.SETNS_TASK,
+        "SETNS_TEXTS": layout.SETNS_TEXTS,
+        "SETNS_TEXTS_LEN": layout.SETNS_TEXTS_LEN,
         "FORK": layout.FORK_SIZE,
         "EXIT": layout.EXIT_SIZE,
         "EXEC_TASK": layout.EXEC_TASK,
-        "EXEC_EXE": layout.EXEC_EXE,
-        "EXEC_ARGV": layout.EXEC_ARGV,
+        "EXEC_TEXTS": layout.EXEC_TEXTS,
+        "EXEC_TEXTS_LEN": layout.EXEC_TEXTS_LEN,
         "COUNTERS": len(layout.COUNTERS),
     }
 
@@ -71,7 +75,7 @@ def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
 
 
 @given(
-    st.sampled_from(list(layout.Kind)), st.binary(min_size=layout.EXEC_ARGV, max_size=layout.EXEC_ARGV + 64)
+    st.sampled_from(list(layout.Kind)), st.binary(min_size=layout.EXEC_TEXTS, max_size=layout.EXEC_TEXTS + 64)
 )
 def test_a_whole_event_of_hostile_bytes_is_decoded_or_refused(kind: layout.Kind, data: bytes) -> None:
     try:

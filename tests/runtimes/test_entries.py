@@ -106,6 +106,8 @@ def test_nsenter_is_one_entry_by_namespace_join(
     entry = events[0]
     assert (entry["means"], entry["verdict"], entry["namespaces"]) == ("ns-join", "ns-only", namespaces)
     assert entry["entered_by"]["comm"] == "nsenter"
+    assert entry["entered_by"]["argv"] == command  # by the kernel: it may be gone before anybody reads /proc
+    assert entry["entered_by"]["exe"] == "/usr/bin/nsenter"
     assert entry["exec_id"] is None
     assert {step["side"] for step in entry["ancestry"]} == {"host"}
 

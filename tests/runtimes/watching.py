@@ -75,7 +75,7 @@ class Watching:
         """Go on until `seen`, or fail."""
         end = time.monotonic() + seconds
         while not seen():
-            assert time.monotonic() < end, f"not seen; events: {self.events}"
+            assert time.monotonic() < end, f"not seen; the last events: {self.events[-20:]}"
             self.pump(0.05)
 
     def of(self, kind: str, container: str) -> list[Any]:
@@ -86,13 +86,18 @@ class Watching:
             if event["kind"] == kind and event.get("container", {}).get("id") == container
         ]
 
+    def _ended(self, container: str) -> set[str]:
+        """Sessions in a container that have ended."""
+        ended = {event["session"] for event in self.events if event["kind"] == "session_end"}
+        return ended & {entry["session"] for entry in self.of("entry", container)}
+
     def visit(self, act: Callable[[], object], container: str) -> list[Any]:
         """All events of the one session that `act` makes in `container`, once it has ended."""
         self.events.clear()
         # Beside the watch, as in life: a runtime that is gone before its event is read cannot be looked at.
         acting = threading.Thread(target=act)
         acting.start()
-        self.until(lambda: any(event["kind"] == "session_end" for event in self.events))
+        self.until(lambda: bool(self._ended(container)))  # of others' visits, this host may see many
         self.pump(0.2)
         acting.join()
         (entry,) = self.of("entry", container)

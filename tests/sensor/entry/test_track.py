@@ -64,7 +64,8 @@ def setns(
     cookie: int = COOKIE,
     previous: int = 0,
 ) -> Setns:
-    return Setns(head(Kind.SETNS, pid, flags, cookie), previous, HOST, joined, facts(joined, comm), ())
+    seen = (head(Kind.SETNS, pid, flags, cookie), previous, HOST, joined, facts(joined, comm))
+    return Setns(*seen, ancestry=(), exe=None, argv=None, runtime_pid=None, runtime_argv=None)
 
 
 def fork(pid: int, parent: int, cookie: int = COOKIE) -> Fork:
