@@ -14,18 +14,15 @@ import errno
 import os
 import platform
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive
+from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive, kernel_types
 from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.layout import COUNTERS
 from sensor.probe.library import fentry_refused, load_library
 
-_BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
@@ -43,72 +40,13 @@ def source() -> str:
     return _INCLUDE.sub(paste, (BPF_SOURCES / "sensor.bpf.c").read_text())
 
 
-def _headers(folder: Path) -> Path:
-    shutil.copytree(BPF_SOURCES / "stubs" / "include", folder / "include")
-    vmlinux = folder / "include" / "vmlinux.h"
-    vmlinux.write_text(_bpftool("btf", "dump", "file", str(_BTF), "format", "c"))
-    return vmlinux
-
-
-def _bpftool(*arguments: str) -> str:
-    try:
-        return subprocess.run(
-            ["bpftool", *arguments], capture_output=True, text=True, check=True, timeout=60
-        ).stdout
-    except FileNotFoundError as error:
-        raise ProbeError("bpftool is missing; install it: apt-get install bpftool") from error
-    except subprocess.SubprocessError as error:
-        raise ProbeError(
-            f"{_BTF} cannot be read as types: {error}; the kernel needs CONFIG_DEBUG_INFO_BTF"
-        ) from error
-
-
-def _features(vmlinux: Path) -> list[str]:
-    """What this kernel has, as macros: bcc compiles against it, so it cannot ask at load as CO-RE does."""
-    types = vmlinux.read_text()
-    return [
-        f"-DHAS_pids_cgrp_id={int('pids_cgrp_id' in types)}",
-        *(["-DHAS_AUDIT"] if "kuid_t loginuid;" in types else []),
-        *(f"-DOFFSET_mm_struct_{field}={offset}" for field, offset in _mm_offsets().items()),
-    ]
-
-
-_MM_FIELDS: Final = ("arg_start", "arg_end", "exe_file")
-_TYPE: Final = re.compile(r"^\[(\d+)\] STRUCT '([^']*)'")
-_MEMBER: Final = re.compile(r"^\t'([^']*)' type_id=(\d+) bits_offset=(\d+)")
-
-
-def _mm_offsets() -> dict[str, int]:
-    """Byte offsets in struct mm_struct, whose fields stand in anonymous structs. Raises ProbeError."""
-    members = _struct_members(_bpftool("btf", "dump", "file", str(_BTF)), "mm_struct")
-    missing = [field for field in _MM_FIELDS if field not in members]
-    if missing:
-        raise ProbeError(f"the kernel's types have no mm_struct.{missing[0]}; use --loader core")
-    return {field: members[field] for field in _MM_FIELDS}
-
-
-def _struct_members(dump: str, name: str) -> dict[str, int]:
-    """Member to byte offset, anonymous inner structs included, from bpftool's raw dump of BTF."""
-    structs: dict[str, list[tuple[str, str, int]]] = {}
-    wanted = current = ""
-    for line in dump.splitlines():
-        if head := _TYPE.match(line):
-            current = head.group(1)
-            structs[current] = []
-            if head.group(2) == name:
-                wanted = current
-        elif current and (member := _MEMBER.match(line)):
-            structs[current].append((member.group(1), member.group(2), int(member.group(3)) // 8))
-        else:
-            current = ""
-
-    def flatten(type_id: str, base: int) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for member, inner, offset in structs.get(type_id, []):
-            found |= flatten(inner, base + offset) if member == "(anon)" else {member: base + offset}
-        return found
-
-    return flatten(wanted, 0)
+def _library() -> bytes:
+    """Bcc's library itself, as it is loaded: the C that it compiles before ours stands in it."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if "/libbcc.so" in path:
+            return Path(path).read_bytes()
+    return b""
 
 
 def _quiet(bpf: Any) -> Any:  # noqa: ANN401 - bcc has no types
@@ -144,7 +82,7 @@ class BccProbe:
 
     @staticmethod
     def _compile(bcc: Any, folder: Path) -> Any:  # noqa: ANN401 - bcc has no types
-        vmlinux = _headers(folder)
+        vmlinux = kernel_types.headers(folder)
         flags = [
             "-DLOADER_BCC",
             "-D_UAPI__LINUX_BPF_H__",
@@ -153,7 +91,7 @@ class BccProbe:
             "-DCONFIG_BPF_SYSCALL=1",
             f"-I{folder}/include",
             "-Wno-everything",
-            *_features(vmlinux),
+            *kernel_types.features(vmlinux, _library()),
         ]
         os.environ["BCC_KERNEL_SOURCE"] = str(folder)
         try:
