@@ -11,42 +11,21 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import re
-import socket
-import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sensor.enrich import facts
+from sensor.enrich import daemon, facts
+from sensor.enrich.daemon import TIMEOUT_S, UnexpectedError, away
 from sensor.enrich.facts import Facts
 from sensor.enrich.supervisor import ID
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer as Buffer
 
 API_VERSION: Final = "1.41"
 """Asked for first: Docker 20.10 to 28 and podman 4 speak it. Docker 29 wants 1.44, and says so."""
 MAX_BYTES: Final = 1024 * 1024
-TIMEOUT_S: Final = 2.0
 
-_SUN_PATH: Final = 107
-"""Longest path of a unix socket, without its NUL (unix(7))."""
 _VERSION: Final = re.compile(r"1\.[0-9]{1,3}")
-
-
-class AwayError(Exception):
-    """The daemon cannot be reached."""
-
-
-class HungError(AwayError):
-    """The daemon took the question and gave no whole answer in time."""
-
-
-class UnexpectedError(Exception):
-    """Something answered that is not the API, or with more than is read."""
 
 
 class Docker:
@@ -96,7 +75,7 @@ class Docker:
             try:
                 body = response.read(MAX_BYTES + 1)
             except OSError as error:
-                raise _away(self.path, error) from error
+                raise away(self.path, error) from error
             except http.client.HTTPException as error:
                 raise UnexpectedError(f"{self.path} ended its answer early: {error!r}") from error
             if len(body) > MAX_BYTES:
@@ -111,34 +90,16 @@ class Docker:
         connection = self._connection()
         try:
             connection.request("GET", path, headers={"Host": "docker", "User-Agent": "nsentry"})
-            self.owner = connection.peer_uid()
+            self.owner = daemon.peer_uid(connection.sock)
             response = connection.getresponse()
         except OSError as error:
-            raise _away(self.path, error) from error
+            raise away(self.path, error) from error
         except http.client.HTTPException as error:
             raise UnexpectedError(f"{self.path} does not speak HTTP: {error!r}") from error
         else:
             yield response
         finally:
             connection.close()
-
-
-def _away(path: str, error: OSError) -> AwayError:
-    kind = HungError if isinstance(error, TimeoutError) else AwayError
-    return kind(f"{path} does not answer: {error}")
-
-
-class _DeadlineSocket(socket.socket):
-    """A socket whose reads together end at one moment; a plain timeout begins anew with every byte."""
-
-    deadline: float = 0.0
-
-    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("no whole answer in time")
-        self.settimeout(left)
-        return super().recv_into(buffer, nbytes, flags)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -148,28 +109,7 @@ class _Connection(http.client.HTTPConnection):
         self._deadline = deadline
 
     def connect(self) -> None:
-        self.sock = _DeadlineSocket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.deadline = self._deadline
-        self.sock.settimeout(max(0.001, self._deadline - time.monotonic()))
-        with _short(self._path) as path:
-            self.sock.connect(path)
-
-    def peer_uid(self) -> int:
-        _, uid, _ = struct.unpack("3i", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return int(uid)
-
-
-@contextlib.contextmanager
-def _short(path: str) -> Iterator[str]:
-    """A path to the same socket that fits into sockaddr_un."""
-    if len(os.fsencode(path)) <= _SUN_PATH:
-        yield path
-        return
-    folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{Path(path).name}"
-    finally:
-        os.close(folder)
+        self.sock = daemon.connect(self._path, self._deadline)
 
 
 def describe(record: dict[str, Any]) -> Facts:

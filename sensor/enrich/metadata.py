@@ -17,13 +17,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sensor.enrich import bundle, docker, procfs, sockets
 from sensor.enrich.containers import uncounted
-from sensor.enrich.docker import AwayError, Docker, HungError, UnexpectedError
+from sensor.enrich.cri import Cri
+from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
+from sensor.enrich.docker import Docker
 from sensor.enrich.facts import Facts
+from sensor.enrich.grpc import RefusedError
 from sensor.enrich.known import Known
 
 WAITS_S: Final = (0.05, 0.25, 1.0, 5.0, 20.0, 60.0)
@@ -34,8 +38,10 @@ DISCOVERY_S: Final = 1.0
 """Processes are looked through for daemons at most this often."""
 
 _HAS_API: Final = frozenset({"docker", "podman", "unknown"})
+_HAS_CRI: Final = frozenset({"cri", "cri-o"})
 
 Done = Callable[[Known], None]
+T = TypeVar("T")
 
 
 @dataclass(order=True, slots=True)
@@ -68,6 +74,7 @@ class Metadata:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
         self._daemons: dict[str, Docker] = {}
+        self._cri: dict[str, Cri] = {}
         self._silent_until: dict[str, float] = {}
         self._failing: dict[str, str] = {}
         self._discovered = float("-inf")
@@ -127,13 +134,7 @@ class Metadata:
 
     def _try(self, job: _Job) -> None:
         known = job.known
-        answered = known.runtime in _HAS_API and self._ask_daemons(known)
-        if not answered:
-            found = bundle.read(known.id, known.supervisor, self._proc)
-            if found is not None:
-                known.learn(found)
-                # Nobody else can be asked about a container that has no API.
-                answered = known.runtime not in _HAS_API
+        answered = self._ask(known)
         job.tries += 1
         if known.pending and not answered and job.tries <= len(self._waits) and self._worth_waiting(job):
             with self._condition:
@@ -154,21 +155,22 @@ class Metadata:
         alive = start is not None and procfs.same_start(start, job.known.init_start)
         return alive or job.tries <= len(self._waits) // 2
 
-    def _ask_daemons(self, known: Known) -> bool:
-        """Ask each daemon until one knows the container; whether one did."""
+    def _ask(self, known: Known) -> bool:
+        """Learn what can be learned now; whether nobody is left to be asked later."""
         self._discover()
+        if known.runtime in _HAS_API and self._ask_docker(known):
+            return True
+        found = bundle.read(known.id, known.supervisor, self._proc)
+        if found is not None:
+            known.learn(found)
+        if known.runtime in _HAS_CRI and self._cri:
+            return self._ask_cri(known)
+        return found is not None and known.runtime not in _HAS_API
+
+    def _ask_docker(self, known: Known) -> bool:
+        """Ask each daemon until one knows the container; whether one did."""
         for daemon in self._daemons.values():
-            if self._silent_until.get(daemon.path, 0.0) > time.monotonic():
-                continue
-            try:
-                record = daemon.inspect(known.id)
-            except AwayError as error:
-                self._failed(daemon, error, hung=isinstance(error, HungError))
-                continue
-            except UnexpectedError as error:
-                self._failed(daemon, error, hung=True)
-                continue
-            self._failing.pop(daemon.path, None)
+            record = self._answer(daemon, partial(daemon.inspect, known.id))
             if record is not None and self._believed(daemon, known):
                 found = docker.describe(record)
                 if known.runtime == "unknown":
@@ -177,6 +179,33 @@ class Metadata:
                 return True
         return False
 
+    def _ask_cri(self, known: Known) -> bool:
+        """Ask each daemon until one knows the container, for its labels; whether one did."""
+        for daemon in self._cri.values():
+            found = self._answer(daemon, partial(daemon.facts, known.id))
+            if found is not None and self._believed(daemon, known):
+                known.learn(found)
+                return True
+        return False
+
+    def _answer(self, daemon: Docker | Cri, ask: Callable[[], T | None]) -> T | None:
+        """What a daemon says; None where it says nothing, or not in time."""
+        if self._silent_until.get(daemon.path, 0.0) > time.monotonic():
+            return None
+        try:
+            answer = ask()
+        except AwayError as error:
+            self._failed(daemon, error, hung=isinstance(error, HungError))
+            return None
+        except RefusedError:
+            # A containerd without the CRI plugin, as docker runs it: nothing is wrong with that.
+            return None
+        except UnexpectedError as error:
+            self._failed(daemon, error, hung=True)
+            return None
+        self._failing.pop(daemon.path, None)
+        return answer
+
     def _discover(self) -> None:
         now = time.monotonic()
         if now - self._discovered < DISCOVERY_S:
@@ -184,18 +213,19 @@ class Metadata:
         self._discovered = now
         paths = sockets.discover(self._configured, self._proc)
         self._daemons = {path: self._daemons.get(path) or Docker(path) for path in paths}
-        for gone in self._failing.keys() - self._daemons.keys():
+        self._cri = {path: self._cri.get(path) or Cri(path) for path in sockets.discover_cri(self._proc)}
+        for gone in self._failing.keys() - self._daemons.keys() - self._cri.keys():
             self._failing.pop(gone, None)
             self._silent_until.pop(gone, None)
 
-    def _failed(self, daemon: Docker, error: Exception, *, hung: bool) -> None:
+    def _failed(self, daemon: Docker | Cri, error: Exception, *, hung: bool) -> None:
         """Count it; one that costs time when it is asked is not asked again for a while."""
         self._count("metadata.daemon_hung" if hung else "metadata.daemon_away")
         self._failing[daemon.path] = str(error)
         if hung:
             self._silent_until[daemon.path] = time.monotonic() + HANG_S
 
-    def _believed(self, daemon: Docker, known: Known) -> bool:
+    def _believed(self, daemon: Docker | Cri, known: Known) -> bool:
         users_own = known.supervisor is not None and known.supervisor.uid == daemon.owner
         if daemon.owner == 0 or users_own:
             return True

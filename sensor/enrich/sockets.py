@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where daemons that speak Docker's API listen: what was configured, the usual places, and what runs now.
+"""Where daemons listen that speak Docker's API, or the container runtime interface (CRI).
+
+What was configured, the usual places, and what runs now.
 
 A daemon is found when it was started after the sensor, or with `-H unix:///somewhere/else`. What is found on
 the host's own word only counts: a process with the name dockerd inside a container is that container's.
@@ -18,20 +20,38 @@ from sensor.enrich import procfs
 from sensor.enrich.cgroup import owner_of
 
 USUAL: Final = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
+USUAL_CRI: Final = (
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/k3s/containerd/containerd.sock",
+)
 MAX_SOCKETS: Final = 32
 
 _DAEMONS: Final = frozenset({"dockerd", "podman"})
+_CRI_DAEMONS: Final = frozenset({"containerd", "crio"})
 _LISTENS: Final = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix (proc(5))."""
-_INTERNAL: Final = re.compile(r"^@|/libnetwork/|/metrics\.sock$|/swarm/control\.sock$|^(?!/)")
-"""Other sockets of dockerd, which speak something else."""
+_INTERNAL: Final = re.compile(
+    r"^@|/libnetwork/|/metrics\.sock$|/swarm/control\.sock$|\.ttrpc$|debug\.sock$|^(?!/)"
+)
+"""Other sockets of these daemons, which speak something else."""
 _MAX_FDS: Final = 4096
 
 
 def discover(configured: Iterable[str] = (), proc: Path = procfs.PROC) -> list[str]:
-    """Paths of sockets, each socket once, the configured ones first. Reads the name of every process."""
+    """Paths that speak Docker's API, the configured ones first. Reads the name of every process."""
+    return _sockets((*configured, *USUAL, *_users_own(), *_of_daemons(_DAEMONS, proc)))
+
+
+def discover_cri(proc: Path = procfs.PROC) -> list[str]:
+    """Paths that may speak the CRI: a containerd that docker runs does not. Reads the name of every process."""
+    return _sockets((*USUAL_CRI, *_of_daemons(_CRI_DAEMONS, proc)))
+
+
+def _sockets(paths: Iterable[str]) -> list[str]:
+    """Those that are sockets, each socket once."""
     found: dict[tuple[int, int], str] = {}
-    for path in (*configured, *USUAL, *_users_own(), *_of_daemons(proc)):
+    for path in paths:
         try:
             status = Path(path).stat()
         except (OSError, ValueError):
@@ -68,10 +88,10 @@ def _users_own() -> Iterator[str]:
         yield f"/run/user/{user}/podman/podman.sock"
 
 
-def _of_daemons(proc: Path) -> Iterator[str]:
+def _of_daemons(names: frozenset[str], proc: Path) -> Iterator[str]:
     own = procfs.namespace(os.getpid(), "mnt", proc)
     for pid in procfs.pids(proc):
-        if procfs.comm(pid, proc) not in _DAEMONS or not _of_host(pid, proc):
+        if procfs.comm(pid, proc) not in names or not _of_host(pid, proc):
             continue
         known = procfs.cmdline(pid, proc)
         listening = () if known is None else (*of_arguments(known[0]), *_listening(pid, proc))

@@ -15,7 +15,8 @@ import pytest
 
 from sensor.enrich import procfs, sockets
 from sensor.enrich.containers import Containers
-from sensor.enrich.docker import Docker, HungError
+from sensor.enrich.daemon import HungError
+from sensor.enrich.docker import Docker
 from sensor.enrich.metadata import Metadata
 from tests.runtimes.conftest import IMAGE
 from vagrant.local.dockerd import Dockerd

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from sensor import wire
 from sensor.enrich import docker, facts
-from sensor.enrich.docker import AwayError, Docker, HungError, UnexpectedError, describe
+from sensor.enrich.daemon import AwayError, DeadlineSocket, HungError, UnexpectedError
+from sensor.enrich.docker import Docker, describe
 from tests.sensor.enrich.fake_daemon import FakeDaemon, record, records, reply
 
 A, B = "a1" * 32, "0f" * 32
@@ -118,7 +119,7 @@ def test_no_bytes_at_all_do_anything_but_the_two_errors(data):
         client = Docker("unused")
         connection = docker._Connection("unused", time.monotonic() + 5)
         connection.connect = lambda: None
-        connection.sock = docker._DeadlineSocket(fileno=os.dup(ours.fileno()))
+        connection.sock = DeadlineSocket(fileno=os.dup(ours.fileno()))
         connection.sock.deadline = time.monotonic() + 5
         client._connection = lambda: connection
         with contextlib.suppress(AwayError, UnexpectedError):

@@ -200,7 +200,7 @@ def test_more_waiting_than_the_bound_are_settled_at_once_and_counted(tree, known
 
 def test_a_users_own_daemon_is_distrusted_about_the_containers_of_others(tree, known, tmp_path, monkeypatch):
     """Anyone may listen on a socket and say of root's container what he likes."""
-    monkeypatch.setattr(module.docker._Connection, "peer_uid", lambda _: 1000)
+    monkeypatch.setattr(module.docker.daemon, "peer_uid", lambda _: 1000)
     his, roots = Supervisor("podman", B, pid=50, uid=1000), Supervisor("docker", A, pid=51, uid=0)
     answer = records(record(A), record(B), record(C))
     with FakeDaemon(tmp_path / "s", answer) as daemon, Bench(tree, daemon.path) as bench:
