@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensor.enrich import bundle, procfs
+from sensor.enrich import bundle, byhand, procfs
 from sensor.enrich.cgroup import owner, owner_of
 from sensor.enrich.supervisor import Supervisor, of_process
 from sensor.wire import Runtime
@@ -55,8 +55,13 @@ def origin(pid: int, start: int | None, hint: str | None = None, proc: Path = pr
     if named is None and hint:
         named = owner(hint)
     above = of_process(stat.ppid, proc) if stat is not None else None
+    if named is None and above is not None:
+        return _supervised(pid, above, proc)
     if named is None:
-        return None if above is None else _supervised(pid, above, proc)
+        made = None if stat is None else byhand.container_of(pid, stat.ppid, proc)
+        return (
+            None if made is None else Origin(made, "unknown", cgroup=_own_cgroup(procfs.cgroups(pid, proc)))
+        )
     runtime = named.runtime
     if above is not None and runtime in {"unknown", "cri"}:
         # The cgroup of a pod looks the same whether docker or containerd runs it.

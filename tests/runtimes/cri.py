@@ -81,7 +81,8 @@ class Pods:
             2: {1: image},
             3: list(command or ("sleep", "3600")),
             9: {"io.kubernetes.container.name": name},
-            15: {1: {3: 2, 5: 1000}, 2: {3: pod.namespaces}},
+            # The kubelet asks for the masked and read-only paths of every container that is not privileged.
+            15: {1: {3: 2, 5: 1000}, 2: {3: pod.namespaces, 13: ["/proc/kcore"], 14: ["/proc/sys"]}},
         }
         made = protobuf.text(self.call("CreateContainer", {1: pod.id, 2: config, 3: pod.config}), 1)
         self.call("StartContainer", {1: made})
