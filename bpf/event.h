@@ -38,6 +38,7 @@ enum event_flag {
 	FLAG_ARGV_FAULT = 1 << 6,  /* the command line could not be read: it was paged out */
 	FLAG_CWD_CUT = 1 << 7,	   /* the path of the working directory did not fit */
 	FLAG_EXE_CUT = 1 << 8,	   /* nor that of the executable: a part of it names another file */
+	FLAG_STRAY = 1 << 9,	   /* root, executable or cwd lie in a known mount namespace that is not the task's */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */
@@ -54,6 +55,9 @@ enum counter {
 	COUNT_ARGV_FAULT,
 	COUNTERS,
 };
+
+/* Stands in the map of mounts for the first process of the host's own mount namespace. */
+#define HOST_INIT 1
 
 /* Inode numbers of the eight kinds; pid and time also have the one that children will be born in. */
 struct ns_set {
@@ -158,6 +162,8 @@ struct event_exec {
 	__u32 filename_len;
 	__u32 argv_len;
 	__u64 argv_total;
+	__u32 exe_mnt; /* mount namespaces that the executable and the working directory belong to */
+	__u32 cwd_mnt;
 	struct task_facts task;
 	struct ancestry ancestry;
 	char texts[EXEC_TEXTS_LEN]; /* exe, cwd, filename, argv */

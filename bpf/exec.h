@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * exec, after it can no longer fail: the moment at which an entry, a start or a command is decided. Tasks
- * without a mark whose mount namespace is their parent's are none of our business, and leave early.
+ * without a mark that came into being where they are, and use nothing of elsewhere, are none of our business.
  */
 static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
-				      struct mark *mark, u32 flags)
+				      struct place *place, struct mark *mark, u32 flags)
 {
 	u32 zero = 0, length = 0, fault = 0;
 	u64 used;
@@ -27,6 +27,8 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	event->head.cookie = mark->cookie;
 	event->home = mark->home;
 	event->joined = mark->joined;
+	event->exe_mnt = number_of(place->owners.exe);
+	event->cwd_mnt = number_of(place->owners.cwd);
 	READ(parent, task->real_parent);
 	read_namespaces(parent, &event->parent);
 	read_facts(task, &event->task);
@@ -48,59 +50,83 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	send(event, OFFSET_IN_EVENT(struct event_exec, texts) + used + BOUNDED(length, ARGV_LEN));
 }
 
-/*
- * A mount namespace that no exec was seen in yet is a start; in a known one somebody came without setns.
- * Returns whether this exec is to be told.
- */
-static __always_inline int judge_elsewhere(struct task_struct *task, u32 mnt, struct mark *mark, u32 *flags)
+/* A mount namespace that no exec was seen in yet is a start. */
+static __always_inline void judge_start(struct task_struct *task, u32 mnt, struct mark *mark, u32 *flags)
 {
 	u32 pid = 0;
-	u32 *init = mounts_lookup(&mnt);
 
 	READ(pid, task->tgid);
-	if (init) {
-		*flags = FLAG_UNWITNESSED;
-		return *init != pid;
-	}
 	set_init(mnt, pid);
 	read_namespaces(task, &mark->joined);
 	mark->home = mark->joined;
-	*flags = FLAG_INIT | FLAG_NEW_MOUNT;
-	return 1;
+	*flags |= FLAG_INIT | FLAG_NEW_MOUNT;
 }
 
-static __always_inline int judge_unmarked(struct task_struct *task, struct mark *mark, u32 *flags)
+/* A crossing that is first seen at its exec: what descends from it is followed from here on. */
+static __always_inline void begin_here(struct task_struct *task, struct task_struct *home, struct mark *mark)
 {
-	struct task_struct *parent = 0;
+	u32 tid = 0;
+
+	READ(tid, task->pid);
+	mark->cookie = bpf_ktime_get_boot_ns();
+	mark->flags = FLAG_EXECUTED;
+	read_namespaces(home, &mark->home);
+	read_namespaces(task, &mark->joined);
+	set_mark(tid, mark);
+}
+
+/*
+ * Tells of a start, of a task that is in a known mount namespace without descending from its first process, and
+ * of one whose root or executable lies in another one than its own.
+ */
+static __always_inline int judge_unmarked(struct task_struct *task, struct place *place, struct mark *mark,
+					  u32 *flags)
+{
+	struct task_struct *parent = 0, *from = 0;
 	struct nsproxy *mine = 0, *theirs = 0;
-	u32 mnt;
+	int crossed;
+	u32 above, begin;
 
 	READ(mine, task->nsproxy);
 	READ(parent, task->real_parent);
 	READ(theirs, parent->nsproxy);
 	note_runtime(task, parent);
-	if (mine == theirs) /* shared by all that never changed a namespace: the usual case, and cheap */
+	crossed = theirs && mine != theirs && mounts_of(theirs) != place->owners.task;
+	if (!place->init && crossed) {
+		begin = *flags; /* a container that uses what is not its own from the start is followed */
+		judge_start(task, place->mnt, mark, flags);
+		if (begin)
+			begin_here(task, task, mark);
+		return 1;
+	}
+	if (place->init == HOST_INIT) {
+		if (crossed) {
+			above = number_of(mounts_of(theirs));
+			from = mounts_lookup(&above) ? parent : 0;
+		}
+	} else if (place->init) {
+		from = came_from(task, mine, place->owners.task, place->init);
+	}
+	if (from)
+		*flags |= FLAG_UNWITNESSED;
+	if (!*flags)
 		return 0;
-	mnt = mount_namespace_of(task);
-	if (!theirs || mnt == mount_namespace_of(parent))
-		return 0;
-	return judge_elsewhere(task, mnt, mark, flags);
+	begin_here(task, from ? from : task, mark);
+	return 1;
 }
 
 /*
  * A thread that executes takes over its leader's id: the mark stands under the old one. A container that
  * joined some namespaces of another still begins in a mount namespace that is its own.
  */
-static __always_inline int judge_marked(struct task_struct *task, u32 old_tid, u32 tid, struct mark *mark,
+static __always_inline int judge_marked(struct place *place, u32 old_tid, u32 tid, struct mark *mark,
 					u32 *flags)
 {
-	u32 mnt = mount_namespace_of(task);
-
 	if (old_tid != tid)
 		marks_delete(&old_tid);
-	*flags = mark->flags;
-	if (mnt != mark->joined.mnt && !mounts_lookup(&mnt)) {
-		set_init(mnt, tid);
+	*flags |= mark->flags;
+	if (place->mnt != mark->joined.mnt && !place->init) {
+		set_init(place->mnt, tid);
 		*flags |= FLAG_INIT | FLAG_NEW_MOUNT;
 	}
 	mark->flags |= FLAG_EXECUTED;
@@ -113,6 +139,7 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct place place = {};
 	struct mark *found;
 	struct mark mark = {};
 	u32 old_tid = ctx->args[1];
@@ -120,6 +147,9 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 	u32 flags = 0;
 	int tell;
 
+	read_place(task, bprm, &place);
+	if (is_stray(&place))
+		flags = FLAG_STRAY;
 	found = marks_lookup(&old_tid);
 	if (found && is_released(found)) {
 		marks_delete(&old_tid);
@@ -127,12 +157,12 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 	}
 	if (found) {
 		mark = *found;
-		tell = judge_marked(task, old_tid, tid, &mark, &flags);
+		tell = judge_marked(&place, old_tid, tid, &mark, &flags);
 	} else {
-		tell = judge_unmarked(task, &mark, &flags);
+		tell = judge_unmarked(task, &place, &mark, &flags);
 	}
 	/* Called from one place: the verifier walks all of it anew for each. */
 	if (tell)
-		send_exec(task, bprm, &mark, flags);
+		send_exec(task, bprm, &place, &mark, flags);
 	return 0;
 }

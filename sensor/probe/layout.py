@@ -34,6 +34,7 @@ class Flag(IntFlag):
     ARGV_FAULT = 1 << 6
     CWD_CUT = 1 << 7
     EXE_CUT = 1 << 8
+    STRAY = 1 << 9
 
 
 COUNTERS: Final = (
