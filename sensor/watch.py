@@ -22,6 +22,7 @@ from sensor.entry.crossing import (
     Crossed,
     Ended,
     Entered,
+    Escaped,
     Exited,
     Outcome,
     Released,
@@ -68,6 +69,7 @@ class Watch:
         self._containers = containers
         self._metadata = metadata
         self._reporter = reporter
+        self._doors = doors
         self._tracker = Tracker(doors)
         self._emit = emit
         self._count = count
@@ -85,6 +87,7 @@ class Watch:
     def sweep(self, probe: Probe) -> int:
         """Learn the containers that run already, and tell the kernel, so that no exec in them is a start."""
         self.probe = probe
+        probe.know_init(self._doors.host_mnt, 1)
         found = self._containers.sweep()
         for known in found:
             if known.mnt is not None:
@@ -116,6 +119,8 @@ class Watch:
             case Entered():
                 entry = self._reporter.entered(outcome)
                 self._send(entry, entry["container"]["id"], entry["missing"])
+            case Escaped():
+                self._escaped(outcome)
             case Commanded():
                 self._emit(self._reporter.commanded(outcome))
             case Exited():
@@ -133,7 +138,7 @@ class Watch:
             case Released(cookie=cookie, reason=reason):
                 self._count(f"entry.released.{reason.replace('-', '_')}")
                 self._reporter.forget(cookie)
-                if self.probe and reason in {"start", "plumbing", "foreign", "evicted"}:
+                if self.probe and reason in {"start", "plumbing", "foreign", "evicted", "orphan"}:
                     self.probe.release(cookie)
 
     def _attempted(self, outcome: Attempted) -> None:
@@ -142,6 +147,13 @@ class Watch:
             self._count("entry.attempt_unseen")
             return
         self._send(attempt, attempt["container"]["id"], attempt["missing"])
+
+    def _escaped(self, outcome: Escaped) -> None:
+        escape = self._reporter.escaped(outcome)
+        if escape is None:
+            self._count("entry.escape_unseen")
+            return
+        self._send(escape, escape["container"]["id"], escape["missing"])
 
     def _started(self, outcome: Started) -> None:
         event = outcome.event
@@ -156,6 +168,8 @@ class Watch:
         )
         if known is None:
             self._count("entry.mount_of_no_container")
+            if self.probe and self._containers.at_mount(ns.mnt) is None:
+                self.probe.forget_mount(ns.mnt)
             return
         self._note(known)
         start = self._reporter.started(outcome, known)

@@ -163,6 +163,8 @@ class Entry(_Event):
     login: Login | None
     exec_id: str | None
     """The runtime's own id of the exec, from its arguments: joins this entry to the runtime's record."""
+    witnessed: bool
+    """False: it was found inside, how and when it came in was not seen; `time` is when it was found."""
     missing: dict[str, Missing]
 
 
@@ -178,6 +180,29 @@ class Attempt(_Event):
     ancestry: list[Ancestor]
     login: Login | None
     exec_id: str | None
+    missing: dict[str, Missing]
+
+
+class Escape(_Event):
+    """A container's process came to the host: into its namespaces, or to its files by root, executable or cwd."""
+
+    kind: Literal["escape"]
+    session: str
+    """The session that it came out of; its own id where it was the container's own process, and opened one."""
+    means: Means
+    """"ns-join", or "proc-root" when no namespace was joined."""
+    namespaces: list[str]
+    """Those of the host that it joined."""
+    container: Container
+    """The container that it left."""
+    process: Process | None
+    """What it executed there; None if it joined and ended without executing anything."""
+    entered_by: Ancestor
+    """The process that crossed, as it was before."""
+    ancestry: list[Ancestor]
+    login: Login | None
+    witnessed: bool
+    """As of an entry."""
     missing: dict[str, Missing]
 
 
@@ -263,11 +288,12 @@ class AgentNote(_Event):
     reason: str | None
 
 
-Event = Entry | Attempt | Command | Exit | SessionEnd | Start | Stop | Update | Loss | AgentNote
+Event = Entry | Attempt | Escape | Command | Exit | SessionEnd | Start | Stop | Update | Loss | AgentNote
 
 EVENT_TYPES: Final[dict[str, type]] = {
     "entry": Entry,
     "attempt": Attempt,
+    "escape": Escape,
     "command": Command,
     "exit": Exit,
     "session_end": SessionEnd,

@@ -12,11 +12,12 @@ from controller.cli.group import FailedError
 
 if TYPE_CHECKING:
     from controller.cli.state import State
+    from controller.store.views import EntryView
 
 
 @click.group()
 def entries() -> None:
-    """Crossings into running containers: entries, and attempts that executed nothing."""
+    """Crossings into running containers, attempts that executed nothing, and escapes out of containers."""
 
 
 @entries.command("list")
@@ -24,14 +25,16 @@ def entries() -> None:
 @output.container
 @click.option("--image", metavar="NAME", help="Only into containers of this image.")
 @output.means
-@click.option("--kind", type=click.Choice(["entry", "attempt"]), help="Only entries, or only attempts.")
+@click.option(
+    "--kind", type=click.Choice(["entry", "attempt", "escape"]), help="Only entries, attempts or escapes."
+)
 @output.since
 @output.until
 @output.limit
 @output.as_json
 @click.pass_obj
 def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | None) -> None:
-    r"""Entries and attempts, the newest first.
+    r"""Entries, attempts and escapes, the newest first.
 
     \b
     Examples:
@@ -48,13 +51,19 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "HOST": lambda row: output.text(row["host"]),
         "CONTAINER": lambda row: page.container(row["container"]),
         "IMAGE": lambda row: output.text(row["container"]["image"]),
-        "MEANS": lambda row: output.text(row["means"]) + (" (attempt)" if row["kind"] == "attempt" else ""),
+        "MEANS": lambda row: output.text(row["means"]) + _mark(row),
         "USER": lambda row: output.user(row["process"]),
         "ID": lambda row: output.text(row["id"]),
         "COMMAND": lambda row: output.command_line(row["process"]),
     }
     none = output.nothing("No entries: nobody was seen entering a container.", wanted.values())
     output.listing(rows, columns, none, limit=limit, json_=json_)
+
+
+def _mark(row: EntryView) -> str:
+    if row["kind"] != "entry":
+        return f" ({row['kind']})"
+    return "" if row["witnessed"] else " (found inside)"
 
 
 @entries.command()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Event: TypeAlias = "Mapping[str, Any]"
 """A wire event with the updates that arrived so far merged in."""
 
-JUDGED: Final = frozenset({"entry", "attempt", "command"})
+JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 
 ADMIN_MEANS: Final[dict[str, str]] = {
     "docker-exec": "docker exec",
@@ -66,8 +66,8 @@ class Finding:
 class Visit:
     """A session as far as it is known: how somebody came in, and what was executed up to now.
 
-    `entry` is the entry, or the attempt, that opened it; None when that event was lost. `executions` are the
-    events that carry a process (the entry first, then commands), in order, up to and including the one that
+    `entry` is the entry, the escape or the attempt that opened it; None when that event was lost. `executions` are the
+    events that carry a process (entries, escapes, commands), in order, up to and including the one that
     is judged. It is bounded: of a long visit only the latest ones are kept (`visits.KEPT`).
     """
 

@@ -50,6 +50,8 @@ def sentence(host: str, entry: Event | None, commands: int = 0) -> str:
         return f"somebody inside a container on {_name(host)} ran {ran}; the entry itself was not seen"
     more = f" and {commands} more {'command' if commands == 1 else 'commands'}" if commands else ""
     who, where = _who(entry, _name(host))
+    if entry["kind"] == "escape":
+        return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {_record(entry['means'])}"
     return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'])}"
 
 
@@ -105,17 +107,33 @@ def _record(means: str) -> str:
     return "no record of it" if means in _NO_RECORD else "record not checked"
 
 
-def _entered(entry: Event) -> str:
+def _what(entry: Event) -> str:
     container = entry["container"]
     what = f"container {container_name(container)}" if container["id"] else "a container that is not known"
     if not container["id"] and entry["missing"].get("container.id") == "pending":
         what += " yet"
     if container["image"]:
         what += f" (image {_name(container['image'])})"
+    return what
+
+
+def _left(escape: Event) -> str:
+    joined = escape["namespaces"]
+    if not joined:
+        return f"got out of {_what(escape)} to the files of the host"
+    by = _name(_joiner(escape["entered_by"]))
+    plural = "s" if len(joined) > 1 else ""
+    return f"got out of {_what(escape)} into the {' and '.join(joined)} namespace{plural} of the host by {by}"
+
+
+def _entered(entry: Event) -> str:
+    what = _what(entry)
     joined = entry["namespaces"]
     if entry["means"] == "ns-join" and joined and "mnt" not in joined:
         what = f"the {' and '.join(joined)} namespace{'s' if len(joined) > 1 else ''} of {what}"
-    verb = "tried to enter" if entry["kind"] == "attempt" else "entered"
+    if entry["kind"] == "attempt":
+        return f"tried to enter {what}"
+    verb = "entered" if entry["witnessed"] else "was found inside"
     return f"{verb} {what}"
 
 

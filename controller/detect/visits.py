@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from controller.detect.rule import Event
 
+OPENING: Final = ("entry", "escape", "attempt")
+"""The kinds that open a visit: of several in one, the first that is of the first of these kinds did."""
 KEPT: Final = 500
 """Executions of a visit that rules can look back on: enough for a person's whole afternoon."""
 CACHED: Final = 64
@@ -53,10 +55,12 @@ class Visited:
         self.first_seen = min(self.first_seen or event["time"], event["time"])
         self.last_seen = max(self.last_seen or event["time"], event["time"])
         self.commands += event["kind"] == "command"
-        kinds = (event["kind"], None if self.entry is None else self.entry["kind"])
-        if kinds in {("entry", None), ("entry", "attempt"), ("attempt", None)}:
-            self.entry = event  # the first entry, else the first attempt, as the session's row has it
-        if event["kind"] in {"entry", "command"}:
+        rank = OPENING.index(event["kind"]) if event["kind"] in OPENING else len(OPENING)
+        if rank < (len(OPENING) if self.entry is None else OPENING.index(self.entry["kind"])):
+            self.entry = (
+                event  # the first entry, else the first escape or attempt, as the session's row has it
+            )
+        if _executes(event):
             self.executions.append(_remembered(event))
             del self.executions[:-KEPT]
 
@@ -70,7 +74,7 @@ class Visited:
     def judged(self) -> list[tuple[Visit, Event]]:
         """Each event that rules judge, with the visit as it was then: to judge all of it again."""
         whole = [self._up_to(position) for position in range(len(self.executions))]
-        if self.entry is not None and self.entry["kind"] == "attempt":
+        if self.entry is not None and self.entry.get("process") is None:
             whole.insert(0, (Visit(self.session, self.entry), self.entry))
         return whole
 
@@ -83,9 +87,16 @@ class Visited:
         return Visit(self.session, self.entry, tuple(self.executions))
 
 
+def _executes(event: Event) -> bool:
+    """Whether the event tells of a program. Of one that an escape executed in a session, a command tells too."""
+    if event["kind"] == "escape":
+        return event["session"] == event["id"] and event["process"] is not None
+    return event["kind"] in {"entry", "command"}
+
+
 def _remembered(event: Event) -> Event:
     """The event with as much of its command line as is looked back on."""
-    argv = event["process"]["argv"] if "process" in event else None
+    argv = event["process"]["argv"] if event.get("process") is not None else None
     if argv is None or sum(map(len, argv)) <= MAX_REMEMBERED:
         return event
     ends = accumulate(map(len, argv))
@@ -124,13 +135,13 @@ def load(connection: Connection, session: str, before: int) -> Visited:
     visited = Visited(session)
     if totals[0] == 0:
         return visited
-    for kind in ("entry", "attempt"):
+    for kind in OPENING:
         if visited.entry is None:
             first = _bodies(connection, mine & (events.c.kind == kind), events.c.seq, 1)
             visited.entry = first[0] if first else None
-    executed = mine & events.c.kind.in_(("entry", "command"))
+    executed = mine & events.c.kind.in_(("entry", "escape", "command"))
     latest = _bodies(connection, executed, events.c.seq.desc(), KEPT)[::-1]
-    visited.executions = [_remembered(event) for event in latest]
+    visited.executions = [_remembered(event) for event in latest if _executes(event)]
     visited.events, visited.first_seen, visited.last_seen = totals
     visited.commands = connection.execute(
         select(func.count()).where(mine, events.c.kind == "command")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading entries and attempts."""
+"""Reading entries, attempts and escapes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EntryFilter:
     uid: int | None = None
     session: str | None = None
     kind: str | None = None
-    """"entry" or "attempt"."""
+    """"entry", "attempt" or "escape"."""
     since: int | None = None
     until: int | None = None
 
@@ -70,7 +70,7 @@ def show(connection: Connection, entry_id: str) -> EntryView | None:
 
 
 def view(body: Mapping[str, Any], host_id: str, host: str) -> EntryView:
-    """The entry or attempt `body`, its updates merged in, as people and programs read it."""
+    """The entry, attempt or escape `body`, its updates merged in, as people and programs read it."""
     return {
         "id": body["id"],
         "kind": body["kind"],
@@ -90,7 +90,8 @@ def view(body: Mapping[str, Any], host_id: str, host: str) -> EntryView:
         "entered_by": body["entered_by"],
         "ancestry": body["ancestry"],
         "login": body["login"],
-        "exec_id": body["exec_id"],
+        "exec_id": body.get("exec_id"),
+        "witnessed": body.get("witnessed", True),
         "principal": None,
         "record": None,
         "confidence": None,

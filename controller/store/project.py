@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_OPENING: Final = ("entry", "escape", "attempt")
+"""The kinds that open a session, the one that tells most of it first."""
+
+
 def apply(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     """Projects one event of the `events` table, which must already hold it.
 
@@ -55,7 +59,7 @@ def _entry(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
         "container": container["id"],
         "container_name": _text(container["name"]),
         "image": _text(container["image"]),
-        "uid": body["process"]["uid"] if "process" in body else None,
+        "uid": body["process"]["uid"] if body.get("process") else None,
         "body": body,
     }
     put(connection, entries, row)
@@ -66,7 +70,7 @@ def _entry(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
 def _session(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     """The whole row of the event's session, from its first entry and its last end."""
     session = event["session"]
-    first = _first(connection, session, "entry") or _first(connection, session, "attempt")
+    first = next((found for kind in _OPENING if (found := _first(connection, session, kind))), None)
     end = _last_end(connection, session)
     began = first["time"] if first else _earliest(connection, session, event["time"])
     row = {
@@ -196,6 +200,7 @@ def _text(value: str | None) -> str | None:
 _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], None]]] = {
     "entry": _entry,
     "attempt": _entry,
+    "escape": _entry,
     "command": _inside,
     "exit": _inside,
     "session_end": _session,

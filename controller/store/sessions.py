@@ -103,7 +103,7 @@ def executions(bodies: Sequence[Mapping[str, Any]]) -> list[Execution]:
     made: list[Execution] = []
     running: dict[tuple[int, int], Execution] = {}
     for body in bodies:
-        if body["kind"] in {"entry", "command"}:
+        if body["kind"] in {"entry", "command"} or opens_by_escape(body):
             execution = _execution(body)
             made.append(execution)
             running[body["process"]["pid"], body["process"]["start"]] = execution
@@ -113,6 +113,11 @@ def executions(bodies: Sequence[Mapping[str, Any]]) -> list[Execution]:
                 ended["ended"], ended["ended_ns"] = rfc3339(body["time"]), body["time"]
                 ended["code"], ended["signal"] = body["code"], body["signal"]
     return made
+
+
+def opens_by_escape(body: Mapping[str, Any]) -> bool:
+    """Whether it is an escape that opened its session by a program; out of one, a command tells the program."""
+    return body["kind"] == "escape" and body["session"] == body["id"] and body["process"] is not None
 
 
 def _execution(body: Mapping[str, Any]) -> Execution:

@@ -32,10 +32,10 @@ class ContainerRef(TypedDict):
 
 
 class EntryView(TypedDict):
-    """An entry or an attempt, with the updates that arrived so far merged in."""
+    """An entry, an attempt or an escape, with the updates that arrived so far merged in."""
 
     id: str
-    kind: Literal["entry", "attempt"]
+    kind: Literal["entry", "attempt", "escape"]
     time: str
     time_ns: int
     mono: int
@@ -45,16 +45,18 @@ class EntryView(TypedDict):
     means: str
     namespaces: list[str]
     verdict: str | None
-    """None for an attempt."""
+    """None for an attempt and an escape."""
     ns_container: str | None
     cgroup_container: str | None
     container: wire.Container
     process: wire.Process | None
-    """What was executed; None for an attempt, which executed nothing."""
+    """What was executed; None for an attempt, and an escape, that executed nothing."""
     entered_by: wire.Ancestor
     ancestry: list[wire.Ancestor]
     login: wire.Login | None
     exec_id: str | None
+    witnessed: bool
+    """False: it was found inside; how and when it came in was not seen."""
     principal: None
     """Who the records say it was: not joined in this version."""
     record: None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sensor.probe.layout import Exec, Exit, Setns
+from sensor.wire import Means
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Crossing:
     """The session that a process of it crossed from."""
     stayed: bool = False
     """It led into no container: `within` goes on there."""
+    escaped: bool = False
+    """That it used the host's files was told already."""
     closed: bool = False
     """Nothing more is told of it."""
     live: dict[int, int] = field(default_factory=dict)
@@ -91,6 +94,24 @@ class Entered:
     event: Exec
     namespaces: list[str]
     cgroup_container: str | None
+    way: Means | None = None
+    """The way in, where it is not the namespaces and the cgroup that tell it."""
+    witnessed: bool = True
+    """Whether it was seen to come in, and not found inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escaped:
+    """A container's process came to the host: by its namespaces, or by its files (`namespaces` is empty)."""
+
+    crossing: Crossing
+    event: Exec | Exit
+    """The program that it executed there, or its exit if it executed none."""
+    namespaces: list[str]
+    left: str
+    """The container."""
+    session: Crossing | None
+    """The session that it came out of; None if it was the container's own process, and opens one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +168,7 @@ class Released:
     """No entry of its own. `reason` is counted; "within" a session the kernel follows it still."""
 
     cookie: int
-    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within"]
+    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within", "orphan"]
 
 
-Outcome = Crossed | Entered | Commanded | Exited | Ended | Attempted | Started | Stopped | Released
+Outcome = Crossed | Entered | Escaped | Commanded | Exited | Ended | Attempted | Started | Stopped | Released

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from sensor.enrich.containers import Containers
 from sensor.entry.crossing import Owner
 from sensor.entry.lineage import Side
 from sensor.probe.layout import NsSet
+
+_FIELDS: Final = {"pid": "pid_for_children", "time": "time_for_children"}
+"""setns changes only the one that children will be born in."""
 
 
 class Doors:
@@ -18,7 +22,7 @@ class Doors:
         """`host` holds the inode numbers of the host's own namespaces, by kind; that of "mnt" must be there."""
         self._containers = containers
         self._host = host
-        self._host_mnt = host["mnt"]
+        self.host_mnt = host["mnt"]
 
     def owner(self, kinds: list[str], ns: NsSet) -> Owner:
         """Only a mount namespace is always a container's own; of the others, those that agree tell.
@@ -27,12 +31,11 @@ class Doors:
         """
         if "mnt" in kinds:
             known = self._containers.at_mount(ns.mnt)
-            if known or ns.mnt != self._host_mnt:
+            if known or ns.mnt != self.host_mnt:
                 return Owner(known.id if known else None)
         candidates: set[str] | None = None
         for kind in kinds:
-            field = f"{kind}_for_children" if kind in {"pid", "time"} else kind
-            inum = getattr(ns, field)
+            inum = getattr(ns, _FIELDS.get(kind, kind))
             if inum == self._host.get(kind):
                 continue
             ids = {known.id for known in self._containers.sharing(kind, inum)}
@@ -48,14 +51,25 @@ class Doors:
 
     def knows_mount(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace, or that of a container that runs."""
-        return mnt == self._host_mnt or self._containers.at_mount(mnt) is not None
+        return mnt == self.host_mnt or self._containers.at_mount(mnt) is not None
 
     def is_host(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace."""
-        return mnt == self._host_mnt
+        return mnt == self.host_mnt
+
+    def container_at(self, mnt: int) -> str | None:
+        """Id of the container that a mount namespace belongs to."""
+        if mnt == self.host_mnt:
+            return None
+        known = self._containers.at_mount(mnt)
+        return known.id if known else None
+
+    def hosts(self, kinds: list[str], ns: NsSet) -> list[str]:
+        """Those of the kinds whose namespace is the host's own."""
+        return [kind for kind in kinds if getattr(ns, _FIELDS.get(kind, kind)) == self._host.get(kind)]
 
     def side(self, mnt: int) -> Side:
         """On which side of the door a process in this mount namespace stands."""
-        if mnt == self._host_mnt:
+        if mnt == self.host_mnt:
             return "host"
         return "container" if self._containers.at_mount(mnt) else "unknown"

@@ -11,10 +11,20 @@ from typing import Final
 from sensor.enrich import procfs
 from sensor.enrich.known import Known
 from sensor.enrich.processes import abridged
-from sensor.entry.crossing import Attempted, Commanded, Crossing, Ended, Entered, Exited, Started, Stopped
+from sensor.entry.crossing import (
+    Attempted,
+    Commanded,
+    Crossing,
+    Ended,
+    Entered,
+    Escaped,
+    Exited,
+    Started,
+    Stopped,
+)
 from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
-from sensor.probe.layout import Exec, Step
+from sensor.probe.layout import Exec, Flag, Step
 from sensor.wire import (
     MAX_ARGS,
     MAX_TEXT,
@@ -23,6 +33,7 @@ from sensor.wire import (
     Command,
     Container,
     Entry,
+    Escape,
     Exit,
     Missing,
     Process,
@@ -106,7 +117,7 @@ class Reporter:
             mono=event.head.time,
             kind="entry",
             session=entry_id,
-            means=means(keys, container["runtime"], chain),
+            means=outcome.way or means(keys, container["runtime"], chain),
             namespaces=outcome.namespaces,
             verdict=keys,
             ns_container=owner.container,
@@ -117,6 +128,41 @@ class Reporter:
             ancestry=self._outside(crossing, event.ancestry),
             login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
+            witnessed=outcome.witnessed,
+            missing={**missing, **lacking, **_unseen("entered_by", who)},
+        )
+
+    def escaped(self, outcome: Escaped) -> Escape | None:
+        """An escape, which opens a session if it came out of none; None when nobody saw who began it."""
+        crossing, event = outcome.crossing, outcome.event
+        executed = event if isinstance(event, Exec) else None
+        task = executed.task if executed else crossing.setns.task if crossing.setns else None
+        who = self._entering.get(crossing.cookie)
+        if who is None and executed:
+            who = _first(self._lineage.ancestors(executed.ancestry))
+        if who is None or task is None:
+            return None
+        container, missing = self._container(outcome.left)
+        process, lacking = self._process(executed) if executed else (None, {})
+        chain = executed.ancestry if executed else crossing.setns.ancestry if crossing.setns else ()
+        escape_id = self.next_id()
+        session = self._sessions.get(outcome.session.cookie) if outcome.session else None
+        if session is None and executed:
+            self._sessions[crossing.cookie] = escape_id
+        return Escape(
+            id=escape_id,
+            time=self._wall(event.head.time),
+            mono=event.head.time,
+            kind="escape",
+            session=session or escape_id,
+            means="ns-join" if outcome.namespaces else "proc-root",
+            namespaces=outcome.namespaces,
+            container=container,
+            process=process,
+            entered_by=who,
+            ancestry=self._outside(crossing, chain),
+            login=login_of(task.login_uid, task.login_session, self._user_name),
+            witnessed=Flag.UNWITNESSED not in event.head.flags,
             missing={**missing, **lacking, **_unseen("entered_by", who)},
         )
 

@@ -26,6 +26,7 @@ from sensor.entry.crossing import (
     Crossing,
     Ended,
     Entered,
+    Escaped,
     Exited,
     Outcome,
     Owner,
@@ -33,7 +34,9 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
+from sensor.entry.stray import Places, entered_through_files, is_orphan, left_by_files, left_by_join
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, NsSet, Setns, Step
+from sensor.wire import Means
 
 MAX_CROSSINGS: Final = 8192
 """Crossings that are followed at once; beyond it the oldest is given up, and counted."""
@@ -51,7 +54,7 @@ _DAEMONS: Final = frozenset(
 )
 
 
-class Containers(Protocol):
+class Containers(Places, Protocol):
     """What is known of containers, by namespace and by cgroup."""
 
     def owner(self, kinds: list[str], ns: NsSet) -> Owner:
@@ -63,9 +66,6 @@ class Containers(Protocol):
     def knows_mount(self, mnt: int) -> bool:
         """Whether this mount namespace belongs to a container that runs, or to the host."""
 
-    def is_host(self, mnt: int) -> bool:
-        """Whether this mount namespace is the host's."""
-
 
 class Tracker:
     """The state machine. One event in, what it means out."""
@@ -75,8 +75,6 @@ class Tracker:
         self._crossings: OrderedDict[int, Crossing] = OrderedDict()
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspects: set[tuple[int, int]] = set()
-        self.unwitnessed = 0
-        """Programs run in a known container by a process from outside, without a setns that was seen."""
 
     @property
     def open_sessions(self) -> int:
@@ -167,18 +165,43 @@ class Tracker:
 
     def _exec(self, event: Exec) -> list[Outcome]:
         if not event.head.cookie:
-            if Flag.NEW_MOUNT in event.head.flags:
-                return [Started(event)]
-            self.unwitnessed += 1
-            return []
+            return [Started(event)]
         crossing, evicted = self._open(event.head.cookie, event.head.time)
         for one in crossing.around():
             one.live[event.head.pid] = event.head.start
-        if crossing.session:
-            # A mount namespace that a session makes in a container is a door of that container too.
-            made = [Started(event)] if Flag.INIT in event.head.flags else []
-            return [*evicted, self._command(crossing.session, event), *made]
+        # A mount namespace that a session makes in a container is a door of that container too.
+        made: list[Outcome] = [Started(event)] if Flag.INIT in event.head.flags else []
+        session = crossing.session
+        if session:
+            return [
+                *evicted,
+                *self._out_by_files(crossing, event, session),
+                self._command(session, event),
+                *made,
+            ]
+        if Flag.STRAY in event.head.flags and (escaped := self._out_by_files(crossing, event, None)):
+            return [*evicted, *made, *escaped]
         return evicted + self._decide(crossing, event)
+
+    def _out_by_files(self, crossing: Crossing, event: Exec, session: Crossing | None) -> list[Outcome]:
+        """An escape without a join, told once for a session."""
+        if crossing.escaped or Flag.STRAY not in event.head.flags:
+            return []
+        cgroup = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
+        visitor = session is not None and not session.escaped
+        left = left_by_files(event, self._containers, cgroup, visitor=visitor)
+        if left is None:
+            return []
+        crossing.escaped = True
+        if session is None:
+            self._opened(crossing, event)
+        return [Escaped(crossing, event, [], left, session)]
+
+    def _opened(self, crossing: Crossing, event: Exec) -> None:
+        """A session begins with this program."""
+        crossing.entered = event
+        crossing.executed[event.head.pid] = event.head.start
+        crossing.commands += 1
 
     def _command(self, session: Crossing, event: Exec) -> Commanded:
         pid = event.head.pid
@@ -193,6 +216,17 @@ class Tracker:
         new_mount = now.mnt != event.joined.mnt or "mnt" not in joined
         if new_mount and cgroup_container and not self._containers.knows_mount(now.mnt):
             return [*self._leave(crossing, event, "start"), Started(event)]
+        if escape := left_by_join(event.home, event.joined, self._containers):
+            return self._escape(crossing, event, *escape)
+        if container := entered_through_files(event, self._containers):
+            crossing.owner = Owner(container)
+            return self._enter(crossing, event, joined, cgroup_container, "proc-root")
+        return self._decide_joined(crossing, event, joined, cgroup_container)
+
+    def _decide_joined(
+        self, crossing: Crossing, event: Exec, joined: list[str], cgroup_container: str | None
+    ) -> list[Outcome]:
+        """What the joined namespaces say, once it is no start and no escape."""
         if joined == ["net"] and _is_plumbing(event.ancestry):
             return self._leave(crossing, event, "plumbing")
         crossing.owner = self._containers.owner(joined, event.joined)
@@ -201,13 +235,38 @@ class Tracker:
         by_cgroup = cgroup_container and self._containers.is_host(event.home.mnt)
         if not crossing.owner.container and not crossing.owner.shared and not by_cgroup:
             return self._leave(crossing, event, "foreign")
-        crossing.entered = event
-        crossing.executed[event.head.pid] = event.head.start
-        crossing.commands += 1
-        return [Entered(crossing, event, joined, cgroup_container)]
+        if Flag.UNWITNESSED in event.head.flags and is_orphan(
+            event, crossing.owner.container, cgroup_container
+        ):
+            return self._leave(crossing, event, "orphan")
+        return self._enter(crossing, event, joined, cgroup_container)
+
+    def _enter(
+        self,
+        crossing: Crossing,
+        event: Exec,
+        joined: list[str],
+        cgroup_container: str | None,
+        way: Means | None = None,
+    ) -> list[Outcome]:
+        self._opened(crossing, event)
+        witnessed = Flag.UNWITNESSED not in event.head.flags
+        entered = Entered(crossing, event, joined, cgroup_container, way, witnessed)
+        return [entered, *self._out_by_files(crossing, event, crossing)]
+
+    def _escape(self, crossing: Crossing, event: Exec, left: str, kinds: list[str]) -> list[Outcome]:
+        """Into the host's namespaces: it goes on as a command of the session that it came out of."""
+        crossing.escaped = True
+        outer = crossing.outer
+        if outer is None:
+            self._opened(crossing, event)
+            return [Escaped(crossing, event, kinds, left, None)]
+        crossing.stayed = True
+        escaped = Escaped(crossing, event, kinds, left, outer)
+        return [Released(crossing.cookie, "within"), escaped, self._command(outer, event)]
 
     def _leave(
-        self, crossing: Crossing, event: Exec, reason: Literal["start", "plumbing", "foreign"]
+        self, crossing: Crossing, event: Exec, reason: Literal["start", "plumbing", "foreign", "orphan"]
     ) -> list[Outcome]:
         """It is no entry: nothing more to follow, unless it came out of a session."""
         if crossing.outer is None:
@@ -216,7 +275,7 @@ class Tracker:
         return [Released(crossing.cookie, "within"), self._command(crossing.outer, event)]
 
     def _drop(
-        self, crossing: Crossing, reason: Literal["start", "plumbing", "foreign", "evicted"]
+        self, crossing: Crossing, reason: Literal["start", "plumbing", "foreign", "evicted", "orphan"]
     ) -> list[Outcome]:
         self._close(crossing)
         self._given_up[crossing.cookie] = None
@@ -257,6 +316,8 @@ class Tracker:
         joined = event.joined.joined_since(event.home)
         if Flag.THREAD in event.head.flags or joined == ["net"]:
             return [Released(crossing.cookie, "no-exec")]
+        if crossing.setns and (escape := left_by_join(event.home, event.joined, self._containers)):
+            return [Escaped(crossing, event, escape[1], escape[0], crossing.outer)]
         crossing.owner = self._containers.owner(joined, event.joined)
         if not crossing.owner.container:
             return [Released(crossing.cookie, "no-exec")]

@@ -46,6 +46,15 @@ class Probe(Protocol):
         No exec in its mount namespace is a start then, and the exit of its first process is told.
         """
 
+    def forget_mount(self, mnt: int) -> None:
+        """Tells the kernel that this mount namespace is no container's."""
+
+    def mark(self, tid: int, mark: bytes) -> None:
+        """Has a thread followed, and what it forks; `layout.mark` makes the mark."""
+
+    def is_marked(self, tid: int) -> bool:
+        """Whether a thread is followed."""
+
     def close(self) -> None:
         """Detaches everything."""
 

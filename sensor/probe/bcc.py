@@ -217,6 +217,20 @@ class BccProbe:
         self._bpf[b"mounts"][ctypes.c_uint(mnt)] = ctypes.c_uint(init_pid)
         self._bpf[b"inits"][ctypes.c_uint(init_pid)] = ctypes.c_uint(mnt)
 
+    def forget_mount(self, mnt: int) -> None:
+        """See Probe."""
+        with contextlib.suppress(KeyError):
+            del self._bpf[b"mounts"][ctypes.c_uint(mnt)]
+
+    def mark(self, tid: int, mark: bytes) -> None:
+        """See Probe."""
+        table = self._bpf[b"marks"]
+        table[ctypes.c_uint(tid)] = table.Leaf.from_buffer_copy(mark)
+
+    def is_marked(self, tid: int) -> bool:
+        """See Probe."""
+        return ctypes.c_uint(tid) in self._bpf[b"marks"]
+
     def close(self) -> None:
         """See Probe."""
         self._bpf.cleanup()

@@ -12,7 +12,7 @@ from typing import Any
 
 from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive
 from sensor.probe.hooks import Best, Choice, Program
-from sensor.probe.layout import COUNTERS
+from sensor.probe.layout import COUNTERS, MARK
 from sensor.probe.library import SAMPLE, Log, fentry_refused, load_library, name, why
 
 
@@ -198,6 +198,21 @@ class CoreProbe:
         """See Probe."""
         self._update(self._mounts, struct.pack("=I", mnt), struct.pack("=I", init_pid))
         self._update(self._inits, struct.pack("=I", init_pid), struct.pack("=I", mnt))
+
+    def forget_mount(self, mnt: int) -> None:
+        """See Probe."""
+        key = struct.pack("=I", mnt)
+        if self._lib.bpf_map_delete_elem(self._mounts, key) and ctypes.get_errno() != errno.ENOENT:
+            raise ProbeError(f"a map cannot be written: {why(ctypes.get_errno())}")
+
+    def mark(self, tid: int, mark: bytes) -> None:
+        """See Probe."""
+        self._update(self._map("marks"), struct.pack("=I", tid), mark)
+
+    def is_marked(self, tid: int) -> bool:
+        """See Probe."""
+        value = ctypes.create_string_buffer(MARK.size)
+        return not self._lib.bpf_map_lookup_elem(self._map("marks"), struct.pack("=I", tid), value)
 
     def _update(self, fd: int, key: bytes, value: bytes) -> None:
         if self._lib.bpf_map_update_elem(fd, key, value, 0):

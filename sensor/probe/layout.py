@@ -163,6 +163,9 @@ class Exec:
     filename: str | None
     argv: list[str] | None
     argv_cut: bool
+    exe_mnt: int = 0
+    """Mount namespace that the executable lies in; 0 for a file in memory."""
+    cwd_mnt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ _NS: Final = "10I"
 HEAD: Final = struct.Struct("=2I3Q4I")
 NS: Final = struct.Struct("=" + _NS)
 FACTS: Final = struct.Struct("=" + _NS + "2Q8I16s96s96s")
+MARK: Final = struct.Struct("=Q2I" + 2 * _NS)
 ANCESTOR: Final = struct.Struct("=Q4I16s")
 ANCESTRY_SIZE: Final = 8 + _ANCESTORS * ANCESTOR.size
 _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
@@ -194,11 +198,16 @@ SETNS_TASK: Final = HEAD.size + 8 + 2 * NS.size + _SETNS_SIZES.size
 SETNS_TEXTS: Final = SETNS_TASK + FACTS.size + ANCESTRY_SIZE
 FORK_SIZE: Final = HEAD.size + 8
 EXIT_SIZE: Final = HEAD.size + 8 + 2 * NS.size
-_EXEC_SIZES: Final = struct.Struct("=4IQ")
+_EXEC_SIZES: Final = struct.Struct("=4IQ2I")
 EXEC_TASK: Final = HEAD.size + 3 * NS.size + _EXEC_SIZES.size
 EXEC_TEXTS: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
 EXEC_TEXTS_LEN: Final = 2 * _PATH_LEN + _FILENAME_LEN + _ARGV_LEN
 SETNS_TEXTS_LEN: Final = _PATH_LEN + 2 * _CALLER_ARGV_LEN
+
+
+def mark(cookie: int, home: NsSet, joined: NsSet) -> bytes:
+    """The kernel's mark of a lineage that is inside already."""
+    return MARK.pack(cookie, Flag.EXECUTED, 0, *home, *joined)
 
 
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed
@@ -305,7 +314,7 @@ def _exec(data: bytes) -> Exec:
     head = _head(data)
     at = HEAD.size
     home, joined, parent = (_namespaces(data, at + i * NS.size) for i in range(3))
-    *lengths, total = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
+    *lengths, total, exe_mnt, cwd_mnt = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
     exe, cwd, filename, argv = _texts(data, EXEC_TEXTS, *lengths)
     return Exec(
         head,
@@ -320,6 +329,8 @@ def _exec(data: bytes) -> Exec:
         filename=text(filename) if filename else None,
         argv=_argv(argv, head),
         argv_cut=total > len(argv),
+        exe_mnt=exe_mnt,
+        cwd_mnt=cwd_mnt,
     )
 
 

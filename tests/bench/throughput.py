@@ -118,6 +118,7 @@ def _visit(host: str, number: int) -> Iterator[dict[str, Any]]:
         "ancestry": [shell],
         "login": None,
         "exec_id": None,
+        "witnessed": True,
         "missing": {},
     }
     for each in range(COMMANDS):

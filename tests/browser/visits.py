@@ -121,6 +121,7 @@ class Visit:
             ancestry=ancestry,
             login=login,
             exec_id=None if joined else hashlib.sha256(self.session.encode()).hexdigest(),
+            witnessed=True,
             missing={},
         )
         self.first = process

@@ -97,6 +97,7 @@ def entry(sequence: int = 1, host_id: str = HOST, session: int = 1, **more: Any)
         "ancestry": [ancestor(), ancestor(1, comm="systemd", exe="/usr/lib/systemd/systemd", argv=None)],
         "login": {"uid": 1000, "user": "ada", "session": 3},
         "exec_id": None,
+        "witnessed": True,
         "missing": {},
     }
     return _event("entry", sequence, host_id, **{**base, **more})

@@ -29,7 +29,7 @@ int main(void) {
     P("SETNS_TASK", offsetof(struct event_setns, task)); P("SETNS_TEXTS", offsetof(struct event_setns, texts));
     P("SETNS_TEXTS_LEN", SETNS_TEXTS_LEN); P("EXEC_TEXTS_LEN", EXEC_TEXTS_LEN);
     P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_TEXTS", offsetof(struct event_exec, texts));
-    P("COUNTERS", COUNTERS);
+    P("MARK", sizeof(struct mark)); P("COUNTERS", COUNTERS);
     return 0;
 }
 """
@@ -53,6 +53,7 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "SETNS_TEXTS_LEN": layout.SETNS_TEXTS_LEN,
         "FORK": layout.FORK_SIZE,
         "EXIT": layout.EXIT_SIZE,
+        "MARK": layout.MARK.size,
         "EXEC_TASK": layout.EXEC_TASK,
         "EXEC_TEXTS": layout.EXEC_TEXTS,
         "EXEC_TEXTS_LEN": layout.EXEC_TEXTS_LEN,

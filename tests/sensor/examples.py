@@ -99,6 +99,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         ancestry=[ANCESTOR, {**ANCESTOR, "pid": 1, "exe": None, "argv": None, "side": "unknown"}],
         login=LOGIN,
         exec_id=None,
+        witnessed=True,
         missing={"container.pod.uid": "pending", "process.tty": "unknown"},
     ),
     "attempt": event(
@@ -133,6 +134,20 @@ EVENTS: dict[str, dict[str, Any]] = {
         loader="core",
         hooks={"setns": "tracepoint syscalls:sys_exit_setns"},
         reason=None,
+    ),
+    "escape": event(
+        "escape",
+        11,
+        session=identity(1),
+        means="ns-join",
+        namespaces=["mnt", "net"],
+        container=CONTAINER,
+        process=PROCESS,
+        entered_by={**ANCESTOR, "side": "container"},
+        ancestry=[],
+        login=None,
+        witnessed=False,
+        missing={},
     ),
 }
 

@@ -27,7 +27,7 @@ USES = {
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on the entry's own shell, and on the first shell inside that waits for commands."""
-    use = _use(event) if visit.means in ADMIN_MEANS else None
+    use = _use(event) if visit.means in ADMIN_MEANS and event["kind"] != "escape" else None
     if use is None:
         return None
     if event["kind"] == "command" and (use != "stdin" or _had_one(visit, event)):

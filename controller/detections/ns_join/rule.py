@@ -19,7 +19,7 @@ MATCHED = ("means", "namespaces", "verdict", "entered_by.exe", "entered_by.argv"
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry or the attempt itself, once a visit."""
-    if event["kind"] == "command" or event["means"] != "ns-join":
+    if event["kind"] not in {"entry", "attempt"} or event["means"] != "ns-join":
         return None
     joined = event["namespaces"]
     tool = event["entered_by"]["exe"] or event["entered_by"]["comm"]

@@ -44,6 +44,12 @@ class Doors:
     def knows_mount(self, mnt: int) -> bool:
         return mnt in {HOST.mnt, INSIDE.mnt}
 
+    def container_at(self, mnt: int) -> str | None:
+        return self.owner(["mnt"], HOST._replace(mnt=mnt)).container
+
+    def hosts(self, kinds: list[str], ns: NsSet) -> list[str]:
+        return [kind for kind in kinds if getattr(ns, kind) == getattr(HOST, kind)]
+
     def is_host(self, mnt: int) -> bool:
         return mnt == HOST.mnt
 
