@@ -38,7 +38,8 @@ enum event_flag {
 	FLAG_ARGV_FAULT = 1 << 6,  /* the command line could not be read: it was paged out */
 	FLAG_CWD_CUT = 1 << 7,	   /* the path of the working directory did not fit */
 	FLAG_EXE_CUT = 1 << 8,	   /* nor that of the executable: a part of it names another file */
-	FLAG_STRAY = 1 << 9,	   /* root, executable or cwd lie in a known mount namespace that is not the task's */
+	FLAG_STRAY =
+		1 << 9, /* root, executable or cwd lie in a known mount namespace that is not the task's */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */

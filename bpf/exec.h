@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * exec, after it can no longer fail: the moment at which an entry, a start or a command is decided. Tasks
- * without a mark that came into being where they are, and use nothing of elsewhere, are none of our business.
+ * without a mark that came into being where they are, and use nothing of elsewhere, are none of our
+ * business.
  */
 static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
 				      struct place *place, struct mark *mark, u32 flags)
@@ -63,7 +64,8 @@ static __always_inline void judge_start(struct task_struct *task, u32 mnt, struc
 }
 
 /* A crossing that is first seen at its exec: what descends from it is followed from here on. */
-static __always_inline void begin_here(struct task_struct *task, struct task_struct *home, struct mark *mark)
+static __always_inline void begin_here(struct task_struct *task, struct task_struct *home,
+				       struct mark *mark)
 {
 	u32 tid = 0;
 
@@ -76,8 +78,8 @@ static __always_inline void begin_here(struct task_struct *task, struct task_str
 }
 
 /*
- * Tells of a start, of a task that is in a known mount namespace without descending from its first process, and
- * of one whose root or executable lies in another one than its own.
+ * Tells of a start, of a task that is in a known mount namespace without descending from its first process,
+ * and of one whose root or executable lies in another one than its own.
  */
 static __always_inline int judge_unmarked(struct task_struct *task, struct place *place, struct mark *mark,
 					  u32 *flags)

@@ -2,9 +2,9 @@
 /*
  * The door, seen from inside the kernel. One source for two loaders: read the files in this order.
  *
- * Caveats. A thread's mark is lost when the map of marks is full (counted). An unshare alone is not a crossing
- * here. Where the kernel takes neither fentry nor a kprobe, setns is seen at its tracepoint, which puts every
- * task on the slow syscall path, about 30 ns a call; all other hooks are off that path.
+ * Caveats. A thread's mark is lost when the map of marks is full (counted). An unshare alone is not a
+ * crossing here. Where the kernel takes neither fentry nor a kprobe, setns is seen at its tracepoint, which
+ * puts every task on the slow syscall path, about 30 ns a call; all other hooks are off that path.
  */
 #ifdef LOADER_BCC
 #include "loader_bcc.h"

@@ -97,8 +97,8 @@ static __always_inline int is_stray(struct place *place)
 }
 
 /*
- * The nearest process above the task that is in another mount namespace; 0 when the container's first process
- * stands below it, or when this cannot be told.
+ * The nearest process above the task that is in another mount namespace; 0 when the container's first
+ * process stands below it, or when this cannot be told.
  */
 static __always_inline struct task_struct *came_from(struct task_struct *task, struct nsproxy *proxy,
 						     struct mnt_namespace *mnt, u32 init)
