@@ -187,8 +187,9 @@ class Watch:
             return
         if sum(map(len, self._waiting.values())) >= MAX_WAITING:
             self._count("enrich.waiting_full")
+            self._reporter.undecidable(event["id"])
             return
-        rest = {path: why for path, why in missing.items() if not path.startswith("container.")}
+        rest = {path: why for path, why in missing.items() if not path.startswith(("container.", "means"))}
         self._waiting[container].append((event["id"], rest))
 
     def settle(self) -> None:
@@ -201,6 +202,9 @@ class Watch:
             self._note(known)
             container, missing = known.description
             for target, rest in self._waiting.pop(known.id, []):
+                means = self._reporter.decided(target, known)
+                decided = {} if means is None else {"means": means}
+                undecided: dict[str, Missing] = {"means": "unknown"} if means and known.checks is None else {}
                 self._emit(
                     Update(
                         id=self._next_id(),
@@ -208,7 +212,7 @@ class Watch:
                         mono=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
                         kind="update",
                         target=target,
-                        set={"container": container},
-                        missing={**rest, **missing},
+                        set={"container": container, **decided},
+                        missing={**rest, **missing, **undecided},
                     )
                 )

@@ -148,6 +148,8 @@ class Entry(_Event):
     session: str
     """Id of the session that it opens: "<host>/..." like every id of this host."""
     means: Means
+    """With `missing` "pending" it is what the kernel's state says so far: an update settles whether it is a
+    probe, once the sensor knows what the container declares."""
     namespaces: list[str]
     verdict: Verdict
     ns_container: str | None

@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from controller.detect.probes import declared
 from controller.detect.rule import JUDGED, Finding, value_at
 
 if TYPE_CHECKING:
@@ -75,8 +76,11 @@ class Engine:
         return detection in self._by_id
 
     def evaluate(self, visit: Visit, event: Event) -> list[Raised]:
-        """The findings of all rules on one event of a visit, in the order of the detections."""
-        if event["kind"] not in JUDGED:
+        """The findings of all rules on one event of a visit, in the order of the detections.
+
+        None on a declared health check and what is part of it, see `probes`.
+        """
+        if event["kind"] not in JUDGED or declared(visit, event):
             return []
         judged = ((each, self._judge(each, visit, event)) for each in self.detections)
         return [_raised(each, finding, event) for each, finding in judged if finding is not None]

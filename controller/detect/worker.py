@@ -18,13 +18,14 @@ from sqlalchemy import exc, select
 
 from controller.detect import alerts, catalogue
 from controller.detect.engine import Engine
+from controller.detect.held import Held
 from controller.detect.visits import Visits
 from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
 from controller.store.schema import events, hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -67,6 +68,7 @@ class Worker:
         self._clock = clock
         self._titles = {each.id: each.title for each in self.engine.detections}
         self._visits = Visits()
+        self._held: Held | None = None
         self._touched: dict[str, tuple[Visited, tuple[str, str]]] = {}
         """Visits of the batch under way, with id and name of their host: refreshed once, at its end."""
         self._stopping = threading.Event()
@@ -94,12 +96,13 @@ class Worker:
         with self._store.read() as connection:
             position = cursors.position(connection, CURSOR)
         deliveries = self._bus.read(position, self._batch)
-        if not deliveries:
+        if not deliveries and not (self._held is None or self._held.due(self._clock())):
             return 0
         try:
             return self._store.write(lambda connection: self._work(connection, position, deliveries))
         except BaseException:
             self._visits.forget()  # they may hold what was undone
+            self._held = None
             raise
 
     def _follow(self) -> None:
@@ -124,16 +127,22 @@ class Worker:
     def _work(self, connection: Connection, position: int, deliveries: Sequence[Delivery]) -> int:
         if cursors.position(connection, CURSOR) != position:
             return 0  # somebody else was here: what was read is no longer what comes next
+        if self._held is None:
+            self._held = Held.load(connection, position, self._clock())
         named = connection.execute(select(hosts.c.id, hosts.c.name)).all()
         names = {row.id: row.name for row in named}
         whole = completion.completed_all(connection, [each.event for each in deliveries])
         self._touched.clear()
         for delivery, (event, _) in zip(deliveries, whole, strict=True):
             self._attempt(connection, delivery, event, names.get(delivery.host, delivery.host))
+        last = deliveries[-1].seq if deliveries else position
+        for session in self._held.due(self._clock()):
+            self._tired(connection, self._held, session, last, names)
+        self._held.keep(connection)
         for visited, host in self._touched.values():
             if visited.findings:
                 raising.refresh(connection, alerts.describe(visited, *host, self._titles))
-        cursors.advance(connection, CURSOR, deliveries[-1].seq)
+        cursors.advance(connection, CURSOR, last)
         counts = {f"detect.{name}": count for name, count in self.engine.take_counts().items() if count}
         counters.add_all(connection, counts)
         return len(deliveries)
@@ -159,8 +168,28 @@ class Worker:
         """The next event of a visit."""
         visited = self._visits.before(connection, event["session"], delivery.seq)
         visited.add(event)
+        if self._holds(visited, delivery.seq) and event["kind"] != "escape":
+            return  # however somebody came in, out to the host is no health check
         found = self.engine.evaluate(visited.now(), event)
         self._raise(connection, visited, found, (delivery.host, host_name))
+
+    def _holds(self, visited: Visited, seq: int) -> bool:
+        """Whether the visit is to be judged only later."""
+        return self._held is not None and self._held.holds(visited.session, visited.entry, seq, self._clock())
+
+    def _tired(
+        self, connection: Connection, held: Held, session: str, last: int, names: Mapping[str, str]
+    ) -> None:
+        """What was to come has not: the visit is judged as it stands."""
+        held.release(session)
+        visited = self._visits.before(connection, session, last + 1)
+        if visited.entry is None:
+            return
+        query = select(events.c.host).where(events.c.id == visited.entry["id"])
+        host = connection.execute(query).scalar_one()
+        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
+        counters.add(connection, "detect.means_never_settled")
+        self._raise(connection, visited, found, (host, names.get(host, host)))
 
     def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
         """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
@@ -177,6 +206,8 @@ class Worker:
         visited = self._visits.before(connection, session, delivery.seq)
         before = alerts.describe(visited, *host, self._titles) if visited.findings else None
         visited.complete(event)
+        if self._holds(visited, delivery.seq):
+            return
         found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
         after = self._raise(connection, visited, found, host)
         if before and after and (before.title, before.sentence) != (after.title, after.sentence):

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sensor.enrich import daemon, facts
 from sensor.enrich.daemon import TIMEOUT_S, UnexpectedError, away
-from sensor.enrich.facts import Facts
+from sensor.enrich.facts import Check, Facts
 from sensor.enrich.supervisor import ID
 
 API_VERSION: Final = "1.41"
@@ -112,8 +112,11 @@ class _Connection(http.client.HTTPConnection):
         self.sock = daemon.connect(self._path, self._deadline)
 
 
-def describe(record: dict[str, Any]) -> Facts:
-    """What an inspect says. Types are checked: the daemon may be another's, and labels are anybody's."""
+def describe(record: dict[str, Any], *, podman: bool = False) -> Facts:
+    """What an inspect says. Types are checked: the daemon may be another's, and labels are anybody's.
+
+    `podman`: it is podman's answer, which executes a check by another shell than Docker does.
+    """
     config, host = _map(record, "Config"), _map(record, "HostConfig")
     labels = facts.labels(config.get("Labels"))
     name = facts.text(record.get("Name"))
@@ -129,7 +132,36 @@ def describe(record: dict[str, Any]) -> Facts:
         ),
         user=facts.text(config.get("User")),
         privileged=privileged if isinstance(privileged, bool) else None,
+        checks=_checks(config, "sh" if podman else "/bin/sh"),
     )
+
+
+def _checks(config: dict[str, Any], shell: str) -> tuple[Check, ...]:
+    """The command of the HEALTHCHECK, as moby:daemon/health.go and podman:libpod/healthcheck.go make it."""
+    declared = _map(config, "Healthcheck")
+    match _words(declared.get("Test")):
+        case ["CMD", *argv] if argv:
+            pass
+        case ["CMD-SHELL", *argv] if argv:
+            # podman knows no SHELL, and joins the words.
+            own = [] if shell == "sh" else _words(config.get("Shell"))
+            argv = [*(own or [shell, "-c"]), *([" ".join(argv)] if shell == "sh" else argv)]
+        case _:
+            return ()
+    user, folder = config.get("User"), config.get("WorkingDir")
+    return (
+        Check(
+            tuple(argv),
+            user if isinstance(user, str) else "",
+            folder if isinstance(folder, str) and folder.startswith("/") else "/",
+        ),
+    )
+
+
+def _words(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        return []
+    return value
 
 
 def init_pid(record: dict[str, Any]) -> int | None:

@@ -17,6 +17,18 @@ MAX_NAME: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A health check as the container's configuration declares it. Stays on the host: it may hold secrets."""
+
+    argv: tuple[str, ...]
+    """What the runtime executes for it, exactly."""
+    user: str = ""
+    """Whom it runs as, as configured: "", "app", "1000:1000"."""
+    folder: str = "/"
+    """Where it runs, as configured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One source's answer about one container."""
 
@@ -27,6 +39,8 @@ class Facts:
     pod: Pod | None = None
     user: str | None = None
     privileged: bool | None = None
+    checks: tuple[Check, ...] | None = None
+    """The declared health checks; empty where there is none."""
 
     def over(self, other: Facts) -> Facts:
         """These facts, with what they do not say taken from `other`."""
@@ -38,6 +52,7 @@ class Facts:
             self.pod if self.pod is not None else other.pod,
             self.user if self.user is not None else other.user,
             self.privileged if self.privileged is not None else other.privileged,
+            self.checks if self.checks is not None else other.checks,
         )
 
 

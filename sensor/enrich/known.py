@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import NamedTuple
 
+from sensor.enrich import inside
 from sensor.enrich.facts import Facts
+from sensor.enrich.inside import Own
 from sensor.enrich.supervisor import Supervisor
 from sensor.wire import Container, Missing, Pod, Runtime
 
@@ -39,6 +41,8 @@ class Known:
     nested: bool = False
     """It runs inside another container: its id is that container's word, not the host's."""
     supervisor: Supervisor | None = None
+    checks: tuple[Own, ...] | None = field(init=False, default=None)
+    """The health checks that it declares; None until that is learned."""
     _description: Description = field(init=False, repr=False)
 
     def __post_init__(self, runtime_hint: Runtime, caps: str | None, pod_uid: str | None) -> None:
@@ -95,6 +99,8 @@ class Known:
 
     def learn(self, facts: Facts) -> None:
         """Take over what a source says. Only one thread may call this and `settle` for one container."""
+        # Before the description: whoever finds nothing pending there finds the checks here.
+        self._learn_checks(facts)
         container, missing = Container(**self.container), dict(self.missing)
         if facts.name is not None:
             container["name"] = facts.name
@@ -115,6 +121,10 @@ class Known:
             if getattr(facts, name) is not None:
                 missing.pop(f"container.{name}", None)
         self._description = Description(container, missing)
+
+    def _learn_checks(self, facts: Facts) -> None:
+        if facts.checks is not None:
+            self.checks = tuple(inside.own(check, self.init_pid) for check in facts.checks)
 
     def remember(self, container: Container) -> None:
         """Take over a whole description from before; what it lacks will not be learned."""

@@ -172,9 +172,10 @@ class Metadata:
         for daemon in self._daemons.values():
             record = self._answer(daemon, partial(daemon.inspect, known.id))
             if record is not None and self._believed(daemon, known):
-                found = docker.describe(record)
+                podman = known.runtime == "podman" or "podman" in daemon.path
+                found = docker.describe(record, podman=podman)
                 if known.runtime == "unknown":
-                    found = found.over(Facts(runtime="podman" if "podman" in daemon.path else "docker"))
+                    found = found.over(Facts(runtime="podman" if podman else "docker"))
                 known.learn(found)
                 return True
         return False

@@ -11,6 +11,7 @@ from typing import Final
 from sensor.enrich import procfs
 from sensor.enrich.known import Known
 from sensor.enrich.processes import abridged
+from sensor.entry.check import Candidate
 from sensor.entry.crossing import (
     Attempted,
     Commanded,
@@ -35,6 +36,7 @@ from sensor.wire import (
     Entry,
     Escape,
     Exit,
+    Means,
     Missing,
     Process,
     SessionEnd,
@@ -81,6 +83,7 @@ class Reporter:
         self._user_name = user_name
         self._entering: dict[int, Ancestor] = {}
         self._sessions: dict[int, str] = {}
+        self._undecided: dict[str, Candidate] = {}
 
     def crossed(self, crossing: Crossing) -> None:
         """Look at the processes outside now; a runtime is gone before the entry is decided."""
@@ -102,7 +105,11 @@ class Reporter:
         owner = crossing.owner
         container, missing = self._container(owner.container or outcome.cgroup_container)
         keys = verdict(owner.container, outcome.cgroup_container, shared=owner.shared)
-        chain = crossing.setns.ancestry if crossing.setns else event.ancestry
+        candidate = Candidate.of(keys, crossing, event)
+        known = self._known(container["id"]) if container["id"] and outcome.way is None else None
+        # Asked first: what is learned between the two must not be missed by both.
+        undecided = known is not None and candidate.open(known)
+        way = candidate.means(known) if known else means(keys, container["runtime"], candidate.chain)
         who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
         process, lacking = self._process(event)
         seen = crossing.setns is not None and crossing.setns.argv is not None
@@ -111,13 +118,18 @@ class Reporter:
             who = Ancestor(**{**who, "exe": None, "argv": None})
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
+        if undecided:
+            pending = "pending" in missing.values()
+            lacking["means"] = "pending" if pending else "unknown"
+            if pending:
+                self._undecided[entry_id] = candidate
         return Entry(
             id=entry_id,
             time=self._wall(event.head.time),
             mono=event.head.time,
             kind="entry",
             session=entry_id,
-            means=outcome.way or means(keys, container["runtime"], chain),
+            means=outcome.way or way,
             namespaces=outcome.namespaces,
             verdict=keys,
             ns_container=owner.container,
@@ -165,6 +177,18 @@ class Reporter:
             witnessed=Flag.UNWITNESSED not in event.head.flags,
             missing={**missing, **lacking, **_unseen("entered_by", who)},
         )
+
+    def decided(self, entry: str, known: Known) -> Means | None:
+        """The means of an entry that was pending, now that nothing more will be learned of its container.
+
+        None for an entry whose means was never open; asked once for each.
+        """
+        candidate = self._undecided.pop(entry, None)
+        return None if candidate is None else candidate.means(known)
+
+    def undecidable(self, entry: str) -> None:
+        """Nothing will be learned for this entry: what it was called stands."""
+        self._undecided.pop(entry, None)
 
     def commanded(self, outcome: Commanded) -> Command:
         """A command of a session."""

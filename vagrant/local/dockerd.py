@@ -163,6 +163,11 @@ class Dockerd:
         options = [option for change in changes for option in ("--change", change)]
         return self.docker("import", *options, "-", tag, stdin=root_file_system())
 
+    def build(self, tag: str, dockerfile: str) -> str:
+        """Build an image by Docker's own builder; its tag."""
+        self.docker("build", "-q", "-t", tag, "-", stdin=dockerfile.encode())
+        return tag
+
     def run(self, image: str, *command: str, name: str | None = None, options: Sequence[str] = ()) -> str:
         """Start a container in the background; its id."""
         named = ["--name", name] if name else []

@@ -136,8 +136,33 @@ def test_a_path_longer_than_a_socket_address_is_reached(serve, tmp_path):
 
 def test_the_record_becomes_facts():
     assert describe(record(A)) == facts.Facts(
-        name="web", image="busybox:test", labels={"team": "pay"}, user="", privileged=False
+        name="web", image="busybox:test", labels={"team": "pay"}, user="", privileged=False, checks=()
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "podman", "argv"),
+    [
+        ({"Test": ["CMD", "/check", "-x"]}, False, ("/check", "-x")),
+        ({"Test": ["CMD-SHELL", "curl a || exit 1"]}, False, ("/bin/sh", "-c", "curl a || exit 1")),
+        ({"Test": ["CMD-SHELL", "curl a || exit 1"]}, True, ("sh", "-c", "curl a || exit 1")),
+        ({"Test": ["NONE"]}, False, None),
+        ({"Test": []}, False, None),
+        ({"Test": ["CMD", 7]}, False, None),
+        ({"Test": "CMD"}, False, None),
+        (None, False, None),
+    ],
+)
+def test_a_health_check_is_what_the_runtime_executes_for_it(declared, podman, argv):
+    config = {"Healthcheck": declared, "User": "app", "WorkingDir": "/srv"}
+    expected = () if argv is None else (facts.Check(argv, "app", "/srv"),)
+    assert describe(record(A, Config=config), podman=podman).checks == expected
+
+
+def test_a_check_by_a_shell_is_run_by_the_shell_of_the_image():
+    config = {"Healthcheck": {"Test": ["CMD-SHELL", "a"]}, "Shell": ["/bin/bash", "-ec"]}
+    (check,) = describe(record(A, Config=config)).checks
+    assert check.argv == ("/bin/bash", "-ec", "a")
 
 
 def test_labels_of_kubernetes_name_the_pod():
