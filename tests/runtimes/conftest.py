@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def dockerd():
-    with Dockerd() as daemon:
+    with Dockerd(runtimes={"crun": "/usr/bin/crun"}) as daemon:
         daemon.image(IMAGE, changes=["LABEL from=import"])
         yield daemon
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sensor.enrich import procfs
@@ -32,7 +32,7 @@ class Watching:
         self.events: list[Any] = []
         self.counters = Counters()
         redactor = Redactor()
-        containers = Containers(count=self.counters.add)
+        self.containers = containers = Containers(count=self.counters.add)
         self.metadata = Metadata(sockets, count=self.counters.add)
         doors = Doors(containers, procfs.namespaces(os.getpid()) or {})
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
@@ -93,12 +93,25 @@ class Watching:
 
     def visit(self, act: Callable[[], object], container: str) -> list[Any]:
         """All events of the one session that `act` makes in `container`, once it has ended."""
-        self.events.clear()
-        # Beside the watch, as in life: a runtime that is gone before its event is read cannot be looked at.
-        acting = threading.Thread(target=act)
-        acting.start()
-        self.until(lambda: bool(self._ended(container)))  # of others' visits, this host may see many
-        self.pump(0.2)
-        acting.join()
+        self.during(act, lambda: bool(self._ended(container)))
         (entry,) = self.of("entry", container)
         return [event for event in self.events if event.get("session") == entry["session"]]
+
+    def during(self, act: Callable[[], object], seen: Callable[[], bool]) -> None:
+        """Watch while `act` does something, until it is done and `seen`. Only what is told meanwhile stays."""
+        self.events.clear()
+        # Beside the watch, as in life: a runtime that is gone before its event is read cannot be looked at.
+        with ThreadPoolExecutor(1) as beside:
+            acting = beside.submit(act)
+            self.until(lambda: acting.done() and (acting.exception() is not None or seen()))
+            acting.result()
+        self.pump(0.1)
+
+    def known(self, container: str) -> None:
+        """Watch until all that can be learned of a container has been."""
+
+        def described() -> bool:
+            known = self.containers.by_id(container)
+            return known is not None and not known.pending
+
+        self.until(described)

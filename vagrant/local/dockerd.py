@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,17 +59,23 @@ class Dockerd:
     """One daemon, from `start` to `stop`. Use it as a context manager.
 
     The daemon ends with the thread that started it, should that one be killed. `storage_driver` None lets
-    dockerd choose; `socket` may lie anywhere.
+    dockerd choose; `socket` may lie anywhere. `runtimes` are OCI runtimes besides runc: their programs by name.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, socket: Path | None = None, storage_driver: str | None = None
+        self,
+        folder: Path | None = None,
+        *,
+        socket: Path | None = None,
+        storage_driver: str | None = None,
+        runtimes: Mapping[str, str] | None = None,
     ) -> None:
         self._own_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="nsd-")) if folder is None else folder
         self.socket = socket or self.folder / "docker.sock"
         self.log = self.folder / "dockerd.log"
         self._storage_driver = storage_driver
+        self._runtimes = {name: {"path": path} for name, path in (runtimes or {}).items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -97,7 +104,7 @@ class Dockerd:
         if missing:
             raise DockerFailedError(f"dockerd cannot run here: {missing}")
         self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        (self.folder / "daemon.json").write_text("{}", encoding="ascii")
+        (self.folder / "daemon.json").write_text(json.dumps({"runtimes": self._runtimes}), encoding="ascii")
         # lo must be up: dockerd's resolver and the port proxy bind to it.
         script = 'ip link set lo up; exec "$@"'
         with self.log.open("ab") as log:

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lines of the matrix enter: each container is started when the first line asks for it.
+
+A newcomer adds one by a function below `@target("name")`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.runtimes.ways.hybrid import no_controller_in_v2
+from tests.runtimes.ways.way import Target
+from vagrant.local.dockerd import Dockerd
+
+IMAGE = "busybox:test"
+SLEEP = ("sleep", "3600")
+LABEL = {"team": "shop"}
+POWERS = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE")
+
+Start = Callable[["Ground"], Target]
+_STARTS: dict[str, Start] = {}
+
+
+def target(name: str) -> Callable[[Start], Start]:
+    """Give a target the name that lines know it by."""
+
+    def register(start: Start) -> Start:
+        _STARTS[name] = start
+        return start
+
+    return register
+
+
+class Ground:
+    """Targets by name, all stopped at the end."""
+
+    def __init__(self, dockerd: Dockerd, undo: ExitStack) -> None:
+        self.dockerd = dockerd
+        self.undo = undo
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Target:
+        return self.once(name, _STARTS[name])
+
+    def once(self, name: str, make: Callable[[Ground], Any]) -> Any:
+        """What `make` made at the first call."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        return self._made[name]
+
+    def crun(self) -> None:
+        """Make crun work on this machine, until the end."""
+        self.once("crun", lambda self: self.undo.enter_context(no_controller_in_v2()))
+
+
+def own(pid: int, home: int | None = None) -> frozenset[str]:
+    """Kinds of namespaces that `pid` does not share with `home`, with us where it is None."""
+    there = Path(f"/proc/{home or 'self'}/ns")
+    kinds = os.listdir("/proc/self/ns")  # noqa: PTH208 - names are all that is needed
+    return frozenset(
+        kind
+        for kind in kinds
+        if not kind.endswith("_for_children")
+        and (there / kind).readlink() != Path(f"/proc/{pid}/ns/{kind}").readlink()
+    )
+
+
+def _docker(*options: str, command: tuple[str, ...] = SLEEP) -> Start:
+    def start(ground: Ground) -> Target:
+        if "crun" in options:
+            ground.crun()
+        dockerd = ground.dockerd
+        labels = [f"--label={key}={value}" for key, value in LABEL.items()]
+        made = dockerd.run(IMAGE, *command, options=[*labels, *options])
+        pid = dockerd.init_pid(made)
+        return Target(
+            made,
+            dockerd.docker("inspect", "-f", "{{.Name}}", made).strip("/"),
+            pid,
+            "docker",
+            # The daemon stands in a network namespace of its own, and its runtime with it.
+            own(pid, dockerd.pid),
+            {"docker": shlex.join(dockerd.command()), "socket": str(dockerd.socket), "image": IMAGE},
+            image=IMAGE,
+            mine=LABEL,
+        )
+
+    return start
+
+
+target("docker")(_docker())
+target("docker-crun")(_docker("--runtime", "crun"))
+target("docker-powers")(_docker(*POWERS))
+target("docker-cgroupns")(_docker("--cgroupns=private"))
+target("docker-hostpid")(_docker("--pid=host"))
+target("docker-samenet")(_docker("--network=host"))
+target("docker-cat")(_docker("-i", command=("cat",)))
