@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
+from sensor.entry import visitors
 from sensor.entry.crossing import (
     Attempted,
     Commanded,
@@ -33,11 +34,15 @@ from sensor.entry.doors import Doors
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
-from sensor.probe.layout import KernelEvent
+from sensor.probe.layout import KernelEvent, mark
 from sensor.wire import Event, Missing, Update
 
 MAX_WAITING: Final = 4096
 """Events that wait for the description of their container; more are left as they are, and counted."""
+
+
+LOOK_NS: Final = 30_000_000_000
+"""How often /proc is looked through for visitors that no hook saw. Nanoseconds."""
 
 
 class Metadata(Protocol):
@@ -70,6 +75,8 @@ class Watch:
         self._metadata = metadata
         self._reporter = reporter
         self._doors = doors
+        self._visitors: set[tuple[int, int]] = set()
+        self._next_look = 0
         self._tracker = Tracker(doors)
         self._emit = emit
         self._count = count
@@ -94,7 +101,38 @@ class Watch:
                 probe.know_init(known.mnt, known.init_pid)
             self._metadata.complete(known, self._settled.put)
             self._note(known)
+        self._look_for_visitors(probe)
         return len(found)
+
+    def _look_for_visitors(self, probe: Probe) -> None:
+        """Enter those who are inside and were not seen to come in, and have the kernel follow them.
+
+        Marks first: what they execute from here on is told by the kernel. Each is looked at once.
+        """
+        found = visitors.find(self._init_at)
+        seen = {(visitor.pid, visitor.start) for visitor in found}
+        for visitor in found:
+            if (visitor.pid, visitor.start) in self._visitors or probe.is_marked(visitor.pid):
+                continue
+            parent = procfs.parent(visitor.pid)
+            home = visitors.namespaces(parent) if parent else None
+            joined = visitors.namespaces(visitor.pid)
+            if joined is None:
+                continue
+            cookie = visitors.new_cookie()
+            home = home or self._doors.host_namespaces
+            for pid in (visitor.pid, *visitor.members):
+                for tid in visitors.tids(pid):
+                    probe.mark(tid, mark(cookie, home, joined))
+            for event in visitors.events(visitor, cookie, home):
+                self.feed(event)
+            self._count("entry.found_inside")
+        self._visitors = seen
+
+    def _init_at(self, mnt: int) -> int | None:
+        container = self._doors.container_at(mnt)
+        known = self._containers.by_id(container) if container else None
+        return known.init_pid if known and known.mnt == mnt else None
 
     def _note(self, known: Known) -> None:
         if self._learned:
@@ -108,6 +146,9 @@ class Watch:
     def reconcile(self) -> None:
         """End sessions whose exits were lost. Looks at /proc, for the processes of open sessions alone."""
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        if self.probe and now >= self._next_look:
+            self._next_look = now + LOOK_NS
+            self._look_for_visitors(self.probe)
         for outcome in self._tracker.reconcile(_alive, now):
             self._count("entry.reconciled")
             self._act(outcome)

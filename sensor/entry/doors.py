@@ -57,6 +57,11 @@ class Doors:
         """Whether this is the host's mount namespace."""
         return mnt == self.host_mnt
 
+    @property
+    def host_namespaces(self) -> NsSet:
+        """The host's own; kinds that are not known are 0."""
+        return NsSet(*(self._host.get(kind, 0) for kind in NsSet._fields))
+
     def container_at(self, mnt: int) -> str | None:
         """Id of the container that a mount namespace belongs to."""
         if mnt == self.host_mnt:

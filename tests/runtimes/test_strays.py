@@ -166,3 +166,30 @@ def test_a_containers_process_with_its_working_directory_on_the_host_has_escaped
         assert watching.of("escape", container)[0]["process"]["argv"] == ["busybox", "true"]
     finally:
         dockerd.docker("rm", "-f", container)
+
+
+def test_a_visit_that_began_before_the_sensor_is_found_inside_and_followed(
+    dockerd: Dockerd, watching: Watching, web: str
+) -> None:
+    command = ["nsenter", "-t", str(dockerd.init_pid(web)), "-m", "-p", "/bin/sh"]
+    before = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert before.stdin
+    assert before.stdout
+    before.stdin.write("echo inside\n")
+    before.stdin.flush()
+    assert before.stdout.readline() == "inside\n"
+    later = Watching(watching.probe.loader, [str(dockerd.socket)])
+    try:
+        (entry,) = later.of("entry", web)
+        assert (entry["witnessed"], entry["means"], entry["namespaces"]) == (False, "ns-join", ["mnt", "pid"])
+        before.stdin.write("/bin/busybox true\nexit 5\n")
+        before.stdin.flush()
+        later.until(lambda: any(event["kind"] == "session_end" for event in later.events))
+        mine = [event for event in later.events if event.get("session") == entry["session"]]
+        assert told(mine, "command") == [["/bin/busybox", "true"]]
+        assert mine[-1]["code"] == 5
+    finally:
+        later.close()
+        before.stdin.close()
+        before.wait()
+        before.stdout.close()
