@@ -148,10 +148,11 @@ def test_a_pod_starts_without_an_entry_and_each_exec_is_its_own_containers(
     try:
         first, second = pods.start(pod, "first"), pods.start(pod, "second")
         ours = {pod.id, first, second}
+        # StartContainer answers before the container's program runs: only then is its namespace known.
+        watching.until(lambda: all(watching.of("start", container) for container in ours))
         told = [one for one in mark(watching, containerd, second) if one["container"]["id"] in ours]
         assert [(one["kind"], one["means"]) for one in told] == [("entry", "ns-join")]
-        for container in ours:
-            assert len(watching.of("start", container)) == 1, container
+        assert all(len(watching.of("start", container)) == 1 for container in ours)
         watching.until(lambda: not_pending(watching, first) and not_pending(watching, second))
         for container, name in ((first, "first"), (second, "second")):
             entry = watching.visit(lambda container=container: pods.exec_sync(container, "true"), container)[
