@@ -50,7 +50,11 @@ def _text(value: Value, _base: Path) -> str:
 def _path(value: Value, base: Path) -> Path:
     if isinstance(value, Path):
         return base / value
-    return base / Path(_text(value, base)).expanduser()
+    text = _text(value, base)
+    try:
+        return base / Path(text).expanduser()
+    except RuntimeError:
+        raise WrongValueError(f"{text!r} begins with a user that is not known here") from None
 
 
 def _one_of(*choices: str) -> Read:
