@@ -179,7 +179,9 @@ class Tracker:
                 self._command(session, event),
                 *made,
             ]
-        if Flag.STRAY in event.head.flags and (escaped := self._out_by_files(crossing, event, None)):
+        # Who came in by a join may run what is the host's from there (busybox's nsenter runs itself).
+        joined_in = crossing.setns is not None and self._containers.container_at(event.home.mnt) is None
+        if not joined_in and (escaped := self._out_by_files(crossing, event, None)):
             return [*evicted, *made, *escaped]
         return evicted + self._decide(crossing, event)
 
