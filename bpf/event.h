@@ -20,12 +20,16 @@
 #define CALLER_ARGV_LEN 1024
 #define EXEC_TEXTS_LEN (2 * PATH_LEN + FILENAME_LEN + ARGV_LEN)
 #define SETNS_TEXTS_LEN (PATH_LEN + 2 * CALLER_ARGV_LEN)
+#define ORDINARY_ARGV_LEN 1024
+#define ARGV_SHAPE_LEN 128 /* how much of a command line tells it from others of the same program */
 
 enum event_kind {
 	EVENT_SETNS = 1, /* a task's namespaces differ after setns from what they were before */
 	EVENT_FORK = 2,	 /* a marked process has a child process */
 	EVENT_EXEC = 3,	 /* a marked task, or one in a mount namespace new to us, executed a program */
 	EVENT_EXIT = 4,	 /* a marked process is gone, or a marked thread that never executed */
+	EVENT_ORDINARY_EXEC = 5, /* a container's own process executed what it had not before */
+	EVENT_CONNECT = 6,	 /* ... or connected to where it had not before */
 };
 
 enum event_flag {
@@ -54,11 +58,20 @@ enum counter {
 	COUNT_LOST_MARK,   /* marks that the map had no room for: their descendants are not followed */
 	COUNT_LOST_BEFORE, /* setns returned and its "before" was gone */
 	COUNT_ARGV_FAULT,
+	COUNT_ORDINARY,	     /* execs and connects of containers' own processes, in whatever way told */
+	COUNT_ORDINARY_TOLD, /* ... and those that an event tells of, the first of their kind */
+	COUNT_LOST_ORDINARY, /* ... and those that were first, and the ring had no room for */
 	COUNTERS,
 };
 
 /* Stands in the map of mounts for the first process of the host's own mount namespace. */
 #define HOST_INIT 1
+
+/* What the agent can turn on; all are off at first. */
+enum switch_of {
+	SWITCH_TELL_ALL, /* every exec and connect of a container's own is told: to measure what that costs */
+	SWITCHES,
+};
 
 /* Inode numbers of the eight kinds; pid and time also have the one that children will be born in. */
 struct ns_set {
@@ -199,6 +212,42 @@ struct ns_addresses {
 struct ns_place {
 	struct ns_addresses at;
 	struct ns_set inodes;
+};
+
+/*
+ * What makes two execs or connects of a container's own processes alike. Exec: inode of the executable, its
+ * device and the user, shape of the command line. Connect: address; family, protocol, port.
+ */
+struct ordinary_key {
+	__u32 kind;
+	__u32 mnt;
+	__u64 first;
+	__u64 second;
+	__u64 third;
+};
+
+struct ordinary_count {
+	__u64 count; /* since the one that was told, which is not in it */
+	__u64 last;
+};
+
+/* Of a container, by its mount namespace. What is neither told nor lost was counted with its like. */
+struct ordinary_tally {
+	__u64 all;
+	__u64 told;
+	__u64 lost;
+};
+
+struct event_ordinary {
+	struct event_head head;
+	struct ordinary_key key;
+	char comm[COMM_LEN];
+	__u32 exe_len; /* the rest is of an exec alone */
+	__u32 filename_len;
+	__u32 argv_len;
+	__u32 pad;
+	__u64 argv_total;
+	char texts[PATH_LEN + FILENAME_LEN + ORDINARY_ARGV_LEN]; /* exe, filename, argv: what is used */
 };
 
 #endif

@@ -19,6 +19,11 @@ BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
 BPF_F_TABLE("hash", u32, u32, inits, 16384, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u64, u32, released, 4096);
 BPF_TABLE("lru_hash", u32, struct runtime, runtimes, 512);
+BPF_RINGBUF_OUTPUT(ordinary, 128);
+BPF_TABLE("lru_hash", struct ordinary_key, struct ordinary_count, alike, 8192);
+BPF_F_TABLE("hash", u32, struct ordinary_tally, tallies, 4096, BPF_F_NO_PREALLOC);
+BPF_TABLE("lru_hash", u32, u32, strangers, 4096);
+BPF_ARRAY(switches, u32, SWITCHES);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
 
@@ -92,6 +97,46 @@ static __always_inline long runtimes_update(u32 *key, struct runtime *value)
 	return runtimes.update(key, value);
 }
 
+static __always_inline struct ordinary_count *alike_lookup(struct ordinary_key *key)
+{
+	return alike.lookup(key);
+}
+
+static __always_inline long alike_update(struct ordinary_key *key, struct ordinary_count *value)
+{
+	return alike.update(key, value);
+}
+
+static __always_inline void alike_delete(struct ordinary_key *key)
+{
+	alike.delete(key);
+}
+
+static __always_inline struct ordinary_tally *tallies_lookup(u32 *key)
+{
+	return tallies.lookup(key);
+}
+
+static __always_inline long tallies_update(u32 *key, struct ordinary_tally *value)
+{
+	return tallies.update(key, value);
+}
+
+static __always_inline u32 *strangers_lookup(u32 *key)
+{
+	return strangers.lookup(key);
+}
+
+static __always_inline void strangers_delete(u32 *key)
+{
+	strangers.delete(key);
+}
+
+static __always_inline u32 *switches_lookup(u32 *key)
+{
+	return switches.lookup(key);
+}
+
 static __always_inline u64 *counters_lookup(u32 *key)
 {
 	return counters.lookup(key);
@@ -107,6 +152,12 @@ static __always_inline long entries_output(void *event, u64 size)
 	return entries.ringbuf_output(event, size, 0);
 }
 
+static __always_inline long ordinary_output(void *event, u64 size)
+{
+	return ordinary.ringbuf_output(event, size, 0);
+}
+
+#define ON_RAW_TRACEPOINT_TOO(name, function) int function(struct bpf_raw_tracepoint_args *ctx)
 #define ON_RAW_TRACEPOINT(name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
 /* The name says where: bcc reads the function to attach to out of it. */
 #define ON_FUNCTION(function, enter, leave) ON_FUNCTION_NAMED(function, enter, leave)

@@ -75,6 +75,40 @@ struct {
 	__type(value, struct event_exec);
 } scratch SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 512 << 10);
+} ordinary SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct ordinary_key);
+	__type(value, struct ordinary_count);
+} alike SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ordinary_tally);
+} tallies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} strangers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SWITCHES);
+	__type(key, __u32);
+	__type(value, __u32);
+} switches SEC(".maps");
+
 #define MAP_ACCESS(map, key_type, value_type)                                                              \
 	static __always_inline value_type *map##_lookup(key_type *key)                                     \
 	{                                                                                                  \
@@ -95,6 +129,14 @@ MAP_ACCESS(mounts, __u32, __u32)
 MAP_ACCESS(inits, __u32, __u32)
 MAP_ACCESS(released, __u64, __u32)
 MAP_ACCESS(runtimes, __u32, struct runtime)
+MAP_ACCESS(alike, struct ordinary_key, struct ordinary_count)
+MAP_ACCESS(tallies, __u32, struct ordinary_tally)
+MAP_ACCESS(strangers, __u32, __u32)
+
+static __always_inline __u32 *switches_lookup(__u32 *key)
+{
+	return bpf_map_lookup_elem(&switches, key);
+}
 
 static __always_inline __u64 *counters_lookup(__u32 *key)
 {
@@ -111,6 +153,14 @@ static __always_inline long entries_output(void *event, __u64 size)
 	return bpf_ringbuf_output(&entries, event, size, 0);
 }
 
+static __always_inline long ordinary_output(void *event, __u64 size)
+{
+	return bpf_ringbuf_output(&ordinary, event, size, 0);
+}
+
+/* A second program at a place that has one already. */
+#define ON_RAW_TRACEPOINT_TOO(name, function)                                                              \
+	SEC("raw_tp/" #name) int function(struct bpf_raw_tracepoint_args *ctx)
 #define ON_RAW_TRACEPOINT(name) SEC("raw_tp/" #name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
 /* Around a function of the kernel: its name goes through the preprocessor first. */
 #define ON_FUNCTION(function, enter, leave) ON_FUNCTION_NAMED(function, enter, leave)

@@ -32,6 +32,7 @@ static __always_inline void set_mark(u32 tid, struct mark *mark)
  */
 static __always_inline void set_init(u32 mnt, u32 pid)
 {
+	strangers_delete(&mnt); /* the number may have been another's */
 	if (mounts_update(&mnt, &pid) || inits_update(&pid, &mnt))
 		count(COUNT_LOST_MARK);
 	count(COUNT_NEW_MOUNT);

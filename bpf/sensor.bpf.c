@@ -33,3 +33,4 @@
 #include "fork.h"
 #include "exec.h"
 #include "exit.h"
+#include "ordinary.h"

@@ -20,6 +20,7 @@ from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.enrich.redact import Redactor
+from sensor.entry.activity import LOST, Activities
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
@@ -36,6 +37,7 @@ _log: Final = logging.getLogger(__name__)
 _POLL_MS: Final = 100
 _COUNTERS_S: Final = 1.0
 _LOOK_S: Final = 5.0
+_COLLECTION_S: Final = 60.0
 
 
 class Agent:
@@ -71,7 +73,11 @@ class Agent:
         reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
+        self.activities = Activities(
+            containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
+        )
         self._reported: dict[str, int] = {}
+        self._next_collection = 0.0
         self._next_count = 0.0
         self._next_look = 0.0
         health.degraded.register(self.metadata.failing)
@@ -99,6 +105,7 @@ class Agent:
     def turn(self, probe: Probe) -> None:
         """One round: events of the kernel, answers of the metadata worker, now and then the counters."""
         probe.poll(_POLL_MS)
+        self.activities.take(probe.ordinary)
         self.watch.settle()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + _COUNTERS_S
@@ -106,6 +113,9 @@ class Agent:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_S
             self.watch.reconcile()
+        if time.monotonic() >= self._next_collection:
+            self._next_collection = time.monotonic() + _COLLECTION_S
+            self.activities.collect(probe.ordinary)
 
     def count(self, probe: Probe) -> None:
         """Take over the kernel's counters, and tell of each new loss as an event too."""
@@ -114,6 +124,12 @@ class Agent:
             lost = total - self._reported.get(name, 0)
             if ".lost." in name and lost > 0:
                 self._reported[name] = total
+                if name == LOST:
+                    self.activities.lost(probe.ordinary)
+                    self._health.degraded.say(
+                        name, f"{total} first execs or connects of containers were lost"
+                    )
+                    continue
                 self._health.degraded.say(name, f"{total} events of the kernel were lost ({name})")
                 # What the lost events would have told of containers stands in /proc.
                 self.watch.sweep(probe)

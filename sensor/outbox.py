@@ -78,6 +78,9 @@ class Outbox:
         if not self._waiting:
             return
         events, self._waiting = self._waiting, []
-        self._spool.append(events)
+        ordinary = [event for event in events if event["kind"] == "activity"]
+        self._spool.append([event for event in events if event["kind"] != "activity"])
+        if ordinary:
+            self._spool.append(ordinary, "ordinary")
         for event in events:
             self._status.publish(event)

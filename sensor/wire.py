@@ -276,6 +276,35 @@ class Loss(_Event):
     kind: Literal["loss"]
     cause: str
     count: int
+    container_id: NotRequired[str]
+    """Of which container, where the loss is of one."""
+
+
+class Activity(_Event):
+    """What a container does of itself, the first time or counted since: no process that entered did it.
+
+    Each event of the same `key` says it anew, so that the latest stands for all before it.
+    """
+
+    kind: Literal["activity"]
+    what: Literal["exec", "connect"]
+    container_id: str
+    key: str
+    """Names what was done, alike on every run of the sensor."""
+    first: int
+    """When it was seen first, like `time`. `count` begins there."""
+    count: int
+    uid: int
+    comm: str
+    exe: str | None
+    filename: str | None
+    argv: list[str] | None
+    """Of the first. The others may differ in digits, or beyond their beginning."""
+    argv_cut: bool
+    argv_redacted: bool
+    address: str | None
+    port: int | None
+    protocol: Literal["tcp"] | None
 
 
 class AgentNote(_Event):
@@ -290,7 +319,20 @@ class AgentNote(_Event):
     reason: str | None
 
 
-Event = Entry | Attempt | Escape | Command | Exit | SessionEnd | Start | Stop | Update | Loss | AgentNote
+Event = (
+    Entry
+    | Attempt
+    | Escape
+    | Command
+    | Exit
+    | SessionEnd
+    | Start
+    | Stop
+    | Update
+    | Loss
+    | Activity
+    | AgentNote
+)
 
 EVENT_TYPES: Final[dict[str, type]] = {
     "entry": Entry,
@@ -303,6 +345,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "stop": Stop,
     "update": Update,
     "loss": Loss,
+    "activity": Activity,
     "agent": AgentNote,
 }
 """What to validate an event against, by its `kind`. A kind that is not here is refused, and counted."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sensor.probe.hooks import Best
 from sensor.probe.layout import KernelEvent, Undecodable, decode
+
+if TYPE_CHECKING:
+    from sensor.probe.ordinary import OrdinaryLane
 
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
 BUILD: Final = BPF_SOURCES.parent / "build"
@@ -30,6 +33,10 @@ class Probe(Protocol):
     """Why this loader."""
     hooks: dict[str, str]
     """What each hook is served by, and why by nothing better."""
+
+    @property
+    def ordinary(self) -> OrdinaryLane:
+        """What containers do of themselves, in a ring of its own."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""

@@ -22,6 +22,7 @@ from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive, kernel_t
 from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.layout import COUNTERS
 from sensor.probe.library import fentry_refused, load_library
+from sensor.probe.ordinary import OrdinaryLane
 
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
@@ -157,7 +158,22 @@ class BccProbe:
             case "tracepoint":
                 self._bpf.attach_tracepoint(tp=target, fn_name=function)
             case "raw_tracepoint":
-                self._bpf.attach_raw_tracepoint(tp=target, fn_name=function)
+                self._attach_raw(target, function)
+
+    def _attach_raw(self, target: bytes, function: bytes) -> None:
+        attached = self._bpf.raw_tracepoint_fds
+        if target not in attached:
+            self._bpf.attach_raw_tracepoint(tp=target, fn_name=function)
+            return
+        # bcc keeps one program a place, by its name; another one stands beside it under a name of its own,
+        # which its cleanup closes with the others.
+        import bcc  # noqa: PLC0415 - LLVM comes with it
+
+        program = self._bpf.load_func(function, bcc.BPF.RAW_TRACEPOINT)
+        descriptor = bcc.lib.bpf_attach_raw_tracepoint(program.fd, target)
+        if descriptor < 0:
+            raise ProbeError(f"{function.decode()} cannot be attached to {target.decode()}")
+        attached[target + b" " + function] = descriptor
 
     def _detach(self, way: Way) -> None:
         """What of a way was attached before the rest of it was refused."""
@@ -194,6 +210,7 @@ class BccProbe:
             return -errno.EAGAIN if self._taken >= POLL_EVENTS else 0
 
         self._bpf[b"entries"].open_ring_buffer(sample)
+        self.ordinary = OrdinaryLane(load_library(), lambda name: int(self._bpf[name.encode()].map_fd))
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""
@@ -233,4 +250,5 @@ class BccProbe:
 
     def close(self) -> None:
         """See Probe."""
+        self.ordinary.close()
         self._bpf.cleanup()

@@ -14,6 +14,7 @@ from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive
 from sensor.probe.hooks import Best, Choice, Program
 from sensor.probe.layout import COUNTERS, MARK
 from sensor.probe.library import SAMPLE, Log, fentry_refused, load_library, name, why
+from sensor.probe.ordinary import OrdinaryLane
 
 
 class _RefusedError(Exception):
@@ -166,6 +167,7 @@ class CoreProbe:
         self._mounts = self._map("mounts")
         self._inits = self._map("inits")
         self._cpus = self._lib.libbpf_num_possible_cpus()
+        self.ordinary = OrdinaryLane(self._lib, self._map)
 
     def _map(self, called: str) -> int:
         return int(self._lib.bpf_object__find_map_fd_by_name(self._object, called.encode()))
@@ -223,6 +225,8 @@ class CoreProbe:
         if self._ring:
             self._lib.ring_buffer__free(self._ring)
         self._ring = 0
+        if hasattr(self, "ordinary"):
+            self.ordinary.close()
         self._unload()
 
     def _unload(self) -> None:

@@ -99,8 +99,9 @@ def _around(call: str) -> tuple[Way, ...]:
     return Way("fentry", fentry), Way("kprobe", kprobe), Way("tracepoint", tracepoint)
 
 
-def _raw(tracepoint: str) -> tuple[Way, ...]:
-    return (Way("raw_tracepoint", (Program("raw_tracepoint", tracepoint, f"on_{tracepoint}"),)),)
+def _raw(tracepoint: str, function: str = "") -> tuple[Way, ...]:
+    program = Program("raw_tracepoint", tracepoint, function or f"on_{tracepoint}")
+    return (Way("raw_tracepoint", (program,)),)
 
 
 HOOKS: Final = (
@@ -108,6 +109,8 @@ HOOKS: Final = (
     Hook("fork", _raw("sched_process_fork")),
     Hook("exec", _raw("sched_process_exec")),
     Hook("exit", _raw("sched_process_exit")),
+    Hook("ordinary_exec", _raw("sched_process_exec", "on_ordinary_exec"), required=False),
+    Hook("connect", _raw("inet_sock_set_state"), required=False),
 )
 
 

@@ -48,6 +48,9 @@ COUNTERS: Final = (
     "kernel.lost.mark",
     "kernel.lost.before",
     "kernel.argv_fault",
+    "kernel.ordinary",
+    "kernel.ordinary_told",
+    "kernel.lost.ordinary",
 )
 """enum counter, in its order. Those with "lost" in their name are losses, by cause."""
 

@@ -159,6 +159,28 @@ def loss(sequence: int, cause: str = "ring.entry.full", count: int = 3) -> dict[
     return _event("loss", sequence, HOST, cause=cause, count=count)
 
 
+def activity(sequence: int, **more: Any) -> dict[str, Any]:
+    """A container's own exec."""
+    base = {
+        "what": "exec",
+        "container_id": container()["id"],
+        "key": "0123456789abcdef",
+        "first": BEGIN,
+        "count": 2,
+        "uid": 0,
+        "comm": "ls",
+        "exe": "/bin/busybox",
+        "filename": "/bin/ls",
+        "argv": ["ls"],
+        "argv_cut": False,
+        "argv_redacted": False,
+        "address": None,
+        "port": None,
+        "protocol": None,
+    }
+    return _event("activity", sequence, HOST, **{**base, **more})
+
+
 def agent(sequence: int) -> dict[str, Any]:
     fields = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
     return _event("agent", sequence, HOST, **fields)
@@ -177,6 +199,7 @@ def one_of_each() -> list[dict[str, Any]]:
         stop(8),
         loss(9),
         agent(10),
+        activity(11),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made

@@ -125,7 +125,26 @@ EVENTS: dict[str, dict[str, Any]] = {
     "update": event(
         "update", 8, target=identity(1), set={"container.pod.uid": "0f-1e", "process.tty": None}, missing={}
     ),
-    "loss": event("loss", 9, cause="ring.entry.full", count=2**40),
+    "loss": event("loss", 9, cause="kernel.lost.ordinary", count=2**40, container_id=CONTAINER["id"]),
+    "activity": event(
+        "activity",
+        12,
+        what="connect",
+        container_id=CONTAINER["id"],
+        key="0123456789abcdef",
+        first=T0,
+        count=3,
+        uid=33,
+        comm="curl",
+        exe=None,
+        filename=None,
+        argv=None,
+        argv_cut=False,
+        argv_redacted=False,
+        address="2001:db8::1",
+        port=443,
+        protocol="tcp",
+    ),
     "agent": event(
         "agent",
         10,

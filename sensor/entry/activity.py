@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What containers do of themselves: the first of its kind at once, its like as counts, losses by container."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from sensor.enrich.known import Known
+from sensor.entry.lineage import Redact
+from sensor.probe.layout import Undecodable
+from sensor.probe.ordinary import EXEC, Ordinary, OrdinaryLane, decode
+from sensor.wire import MAX_ARGS, MAX_TEXT, Activity, Event, Loss
+
+MAX_RECORDS: Final = 4096
+"""Kinds of activity that are known at once; what is new beyond that is counted, and not told."""
+_PATIENCE_NS: Final = 10_000_000_000
+"""How long a mount namespace may be of no known container: the event of its start may still wait."""
+_MAX_UNKNOWN: Final = 1024
+_DIGITS: Final = str.maketrans("123456789", "000000000")
+LOST: Final = "kernel.lost.ordinary"
+
+
+@dataclass(slots=True)
+class _Record:
+    """One kind of activity, and how far it was counted."""
+
+    event: Activity
+    counted: int = 0
+    """What the kernel's count of it was at the last collection."""
+
+
+class Activities:
+    """Turns the ordinary lane into events of the wire. On the probe's thread."""
+
+    def __init__(
+        self,
+        at_mount: Callable[[int], Known | None],
+        next_id: Callable[[], str],
+        emit: Callable[[Event], None],
+        redact: Redact,
+        wall: Callable[[int], int],
+        count: Callable[[str], None],
+    ) -> None:
+        self._at_mount = at_mount
+        self._next_id = next_id
+        self._emit = emit
+        self._redact = redact
+        self._wall = wall
+        self._count = count
+        self._records: dict[bytes, _Record] = {}
+        self._unknown: dict[int, int] = {}
+        self._lost: dict[int, int] = {}
+
+    def take(self, lane: OrdinaryLane) -> int:
+        """What waits in the ring, a bounded number; how many."""
+        found = lane.read()
+        for raw in found:
+            try:
+                seen = decode(raw)
+            except Undecodable:
+                self._count("probe.undecodable")
+                continue
+            self._note(lane, seen)
+        return len(found)
+
+    def _note(self, lane: OrdinaryLane, seen: Ordinary) -> None:
+        record = self._records.get(seen.key)
+        if record is not None:  # the kernel had forgotten it, or two processors were first
+            record.event["count"] += 1
+            record.counted = 0
+            return
+        known = self._at_mount(seen.mnt)
+        if known is None:
+            self._unknown_mount(lane, seen)
+            return
+        if len(self._records) >= MAX_RECORDS:
+            self._count("ordinary.too_many")
+            return
+        record = self._records[seen.key] = _Record(self._event(seen, known.id))
+        self._emit(record.event.copy())
+
+    def _unknown_mount(self, lane: OrdinaryLane, seen: Ordinary) -> None:
+        self._count("ordinary.of_no_container")
+        if len(self._unknown) >= _MAX_UNKNOWN:
+            self._unknown.clear()
+        if seen.time - self._unknown.setdefault(seen.mnt, seen.time) > _PATIENCE_NS:
+            lane.ignore(seen.mnt)
+            del self._unknown[seen.mnt]
+
+    def collect(self, lane: OrdinaryLane) -> None:
+        """Tell the counts that changed since the last collection. Takes some microseconds for each kind."""
+        standing = set()
+        for key, count in lane.counts():
+            standing.add(key)
+            record = self._records.get(key)
+            if record is None or count == record.counted:
+                continue
+            record.event["count"] += count - record.counted if count > record.counted else count
+            record.counted = count
+            self._emit(self._again(record.event))
+        self._records = {key: record for key, record in self._records.items() if key in standing}
+
+    def lost(self, lane: OrdinaryLane) -> None:
+        """Tell what the ring had no room for since the last call, by container."""
+        for mnt, tally in lane.tallies().items():
+            more = tally.lost - self._lost.get(mnt, 0)
+            if more <= 0:
+                continue
+            self._lost[mnt] = tally.lost
+            loss = Loss(
+                id=self._next_id(),
+                time=time.time_ns(),
+                mono=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+                kind="loss",
+                cause=LOST,
+                count=more,
+            )
+            known = self._at_mount(mnt)
+            if known is not None:
+                loss["container_id"] = known.id
+            self._emit(loss)
+
+    def _again(self, event: Activity) -> Activity:
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        again = event.copy()
+        again.update({"id": self._next_id(), "time": self._wall(now), "mono": now})
+        return again
+
+    def _event(self, seen: Ordinary, container: str) -> Activity:
+        executes = seen.kind == EXEC
+        argv, redacted = self._redact(seen.argv) if seen.argv is not None else (None, False)
+        if argv is not None:
+            argv = [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]]
+        when = self._wall(seen.time)
+        return Activity(
+            id=self._next_id(),
+            time=when,
+            mono=seen.time,
+            kind="activity",
+            what="exec" if executes else "connect",
+            container_id=container,
+            key=_key(seen, argv),
+            first=when,
+            count=1,
+            uid=seen.uid,
+            comm=seen.comm,
+            exe=seen.exe,
+            filename=seen.filename,
+            argv=argv,
+            argv_cut=seen.argv_cut,
+            argv_redacted=redacted,
+            address=seen.address,
+            port=seen.port,
+            protocol=None if executes else "tcp",
+        )
+
+
+def _key(seen: Ordinary, argv: list[str] | None) -> str:
+    """Of what is told, not of what is redacted, so that it gives no secret away."""
+    shape = "\0".join(argv or ()).translate(_DIGITS)
+    told = f"{seen.kind}\0{seen.uid}\0{seen.exe}\0{seen.address}\0{seen.port}\0{shape}"
+    return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What containers do of themselves, as bpf/ordinary.h tells it: the first of its kind, then counts.
+
+Ring and maps are not those of entries, so that no flood of ordinary events holds up an entry.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import ipaddress
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sensor.probe.layout import HEAD, TICK, Undecodable, text
+from sensor.probe.library import SAMPLE
+
+EXEC: Final = 5
+CONNECT: Final = 6
+KEY: Final = struct.Struct("=2I3Q")
+_COUNT: Final = struct.Struct("=2Q")
+_TALLY: Final = struct.Struct("=3Q")
+_REST: Final = struct.Struct("=16s4IQ")
+TEXTS: Final = HEAD.size + KEY.size + _REST.size
+OTHERS: Final = 0
+"""In place of a mount namespace: containers that the map of tallies had no room for."""
+_TELL_ALL: Final = 0
+_MOST: Final = 1024
+_LARGEST: Final = TEXTS + 1024 + 256 + 1024
+_INET6: Final = 10
+_EXE_CUT: Final = 1 << 8
+_ARGV_FAULT: Final = 1 << 6
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinary:
+    """An exec or a connect of a container's own process, the first of its kind."""
+
+    key: bytes
+    kind: int
+    mnt: int
+    time: int
+    pid: int
+    start: int
+    uid: int
+    comm: str
+    exe: str | None
+    filename: str | None
+    argv: list[str] | None
+    argv_cut: bool
+    address: str | None
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Of one container since the load: all its ordinary events, those told, and those lost."""
+
+    all: int
+    told: int
+    lost: int
+
+
+def decode(data: bytes) -> Ordinary:
+    """The event that one record of the ring holds. Raises Undecodable."""
+    if len(data) < TEXTS:
+        raise Undecodable(f"an ordinary event of {len(data)} bytes, {TEXTS} expected")
+    kind, flags, time, _, start, _, pid, _, uid = HEAD.unpack_from(data)
+    key = data[HEAD.size : HEAD.size + KEY.size]
+    _, mnt, first, second, third = KEY.unpack(key)
+    comm, exe_len, filename_len, argv_len, _, total = _REST.unpack_from(data, HEAD.size + KEY.size)
+    if kind not in {EXEC, CONNECT} or TEXTS + exe_len + filename_len + argv_len > len(data):
+        raise Undecodable("an ordinary event of an unknown kind, or with a length that points beyond it")
+    at = TEXTS
+    exe, at = data[at : at + exe_len], at + exe_len
+    filename, at = data[at : at + filename_len], at + filename_len
+    arguments = data[at : at + argv_len]
+    connects = kind == CONNECT
+    return Ordinary(
+        key=key,
+        kind=kind,
+        mnt=mnt,
+        time=time,
+        pid=pid,
+        start=start // TICK * TICK,
+        uid=uid,
+        comm=text(comm.split(b"\0", 1)[0]),
+        exe=text(b"/" + b"/".join(reversed(exe.split(b"\0")[:-1]))) if exe and not flags & _EXE_CUT else None,
+        filename=text(filename) if filename else None,
+        argv=[text(one) for one in arguments.removesuffix(b"\0").split(b"\0")]
+        if arguments and not flags & _ARGV_FAULT
+        else None,
+        argv_cut=total > argv_len,
+        address=_address(first, second, third >> 32) if connects else None,
+        port=third & 0xFFFF if connects else None,
+    )
+
+
+def _address(first: int, second: int, family: int) -> str:
+    if family == _INET6:
+        return str(ipaddress.IPv6Address(struct.pack("=2Q", first, second)))
+    return str(ipaddress.IPv4Address(struct.pack("=I", first & 0xFFFFFFFF)))
+
+
+class OrdinaryLane:
+    """Reads the ring and the maps of the ordinary lane, by libbpf whichever loader made them."""
+
+    def __init__(self, library: ctypes.CDLL, descriptor: Callable[[str], int]) -> None:
+        self._lib = library
+        self._alike, self._tallies = descriptor("alike"), descriptor("tallies")
+        self._strangers, self._switches = descriptor("strangers"), descriptor("switches")
+        self._found: list[bytes] = []
+        self._callback = SAMPLE(self._sample)
+        self._ring = library.ring_buffer__new(descriptor("ordinary"), self._callback, None, None) or 0
+        self._update(self._tallies, struct.pack("=I", OTHERS), bytes(_TALLY.size))
+
+    def _sample(self, _context: int | None, data: int, size: int) -> int:
+        self._found.append(ctypes.string_at(data, min(size, _LARGEST)))
+        return -errno.EAGAIN if len(self._found) >= _MOST else 0
+
+    def read(self) -> list[bytes]:
+        """What waits in the ring, a bounded number; never waits itself."""
+        if self._ring:
+            self._lib.ring_buffer__poll(self._ring, 0)
+        found, self._found = self._found, []
+        return found
+
+    def counts(self) -> Iterator[tuple[bytes, int]]:
+        """Key, and how many of its like there were since the one that was told."""
+        for key, value in self._items(self._alike, KEY.size, _COUNT.size):
+            yield key, _COUNT.unpack(value)[0]
+
+    def tallies(self) -> dict[int, Tally]:
+        """Of each container by its mount namespace; OTHERS for those without one of their own."""
+        return {
+            int.from_bytes(key, "little"): Tally(*_TALLY.unpack(value))
+            for key, value in self._items(self._tallies, 4, _TALLY.size)
+        }
+
+    def ignore(self, mnt: int) -> None:
+        """Tell no more of this mount namespace: it is no container's."""
+        self._update(self._strangers, struct.pack("=I", mnt), struct.pack("=I", 1))
+
+    def tell_all(self, *, on: bool) -> None:
+        """Tell each event and not the first of its kind alone: to measure what that costs."""
+        self._update(self._switches, struct.pack("=I", _TELL_ALL), struct.pack("=I", int(on)))
+
+    def forget(self, mnt: int) -> None:
+        """The container is gone, and its tally was read."""
+        self._lib.bpf_map_delete_elem(self._tallies, struct.pack("=I", mnt))
+
+    def close(self) -> None:
+        """Let go of the ring."""
+        if self._ring:
+            self._lib.ring_buffer__free(self._ring)
+        self._ring = 0
+
+    def _items(self, descriptor: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
+        # The map changes meanwhile, and a key that was evicted begins the walk anew: hence the bound.
+        key, following = None, ctypes.create_string_buffer(key_size)
+        value = ctypes.create_string_buffer(value_size)
+        for _ in range(16384):
+            if self._lib.bpf_map_get_next_key(descriptor, key, following):
+                return
+            key = following.raw
+            if self._lib.bpf_map_lookup_elem(descriptor, key, value) == 0:
+                yield key, value.raw
+
+    def _update(self, descriptor: int, key: bytes, value: bytes) -> None:
+        self._lib.bpf_map_update_elem(descriptor, key, value, 0)

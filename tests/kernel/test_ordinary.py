@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a container does of itself: told once, then counted, in a ring that entries do not share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
+from sensor.probe.layout import Exec, KernelEvent
+from sensor.probe.ordinary import CONNECT, EXEC, OrdinaryLane, decode
+
+pytestmark = pytest.mark.kernel
+
+WAIT_S = 20
+CONNECTS = """
+import socket
+for address, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
+    for _ in range(3):
+        with socket.socket(family) as one:
+            one.connect_ex((address, 4001))
+"""
+
+
+@pytest.fixture(params=["core", "bcc"])
+def watched(request: pytest.FixtureRequest) -> Iterator[tuple[Probe, list[KernelEvent]]]:
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+    events: list[KernelEvent] = []
+    probe = open_probe(request.param, receiver(events.append, pytest.fail))
+    yield probe, events
+    probe.close()
+
+
+class Room:
+    """A process in namespaces of its own, as a container's init is: a shell that does what it is told."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.shell = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "sh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.do(":")
+        children = Path(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children").read_text().split()
+        self.init = int(children[0])
+        self.mnt = Path(f"/proc/{self.init}/ns/mnt").stat().st_ino
+        probe.know_init(self.mnt, self.init)
+
+    def do(self, script: str) -> None:
+        """Runs it, and waits for its end."""
+        assert self.shell.stdin is not None
+        assert self.shell.stdout is not None
+        self.shell.stdin.write(f"{script}\necho done\n")
+        self.shell.stdin.flush()
+        while self.shell.stdout.readline() != "done\n":
+            pass
+
+
+@pytest.fixture
+def room(watched: tuple[Probe, list[KernelEvent]]) -> Iterator[Room]:
+    room = Room(watched[0])
+    yield room
+    assert room.shell.stdin is not None
+    assert room.shell.stdout is not None
+    room.shell.stdin.close()
+    room.shell.wait(WAIT_S)
+    room.shell.stdout.close()
+
+
+def counted(lane: OrdinaryLane, mnt: int) -> int:
+    return sum(count for key, count in lane.counts() if int.from_bytes(key[4:8], "little") == mnt)
+
+
+def test_what_a_container_runs_again_is_counted_and_told_once(
+    watched: tuple[Probe, list[KernelEvent]], room: Room
+) -> None:
+    probe, events = watched
+    room.do("for i in 1 2 3 4 5 6 7; do /bin/echo $i; done; /bin/echo other words")
+    told = [one for one in map(decode, probe.ordinary.read()) if one.mnt == room.mnt]
+    assert [one.argv for one in told] == [["/bin/echo", "1"], ["/bin/echo", "other", "words"]]
+    assert told[0].kind == EXEC
+    assert told[0].filename == "/bin/echo"
+    assert counted(probe.ordinary, room.mnt) == 6
+    tally = probe.ordinary.tallies()[room.mnt]
+    assert (tally.all, tally.told, tally.lost) == (8, 2, 0)
+    probe.poll(50)
+    assert not [one for one in events if isinstance(one, Exec) and one.task.ns.mnt == room.mnt]
+
+
+def test_where_a_container_connects_to_is_told_once_for_each_family(
+    watched: tuple[Probe, list[KernelEvent]], room: Room
+) -> None:
+    probe, _ = watched
+    room.do(f"ip link set lo up; {sys.executable} -c '{CONNECTS}'")
+    told = [one for one in map(decode, probe.ordinary.read()) if one.mnt == room.mnt and one.kind == CONNECT]
+    assert [(one.address, one.port) for one in told] == [("127.0.0.1", 4001), ("::1", 4001)]
+    keys = {one.key for one in told}
+    assert {count for key, count in probe.ordinary.counts() if key in keys} == {2}
+
+
+def test_who_came_in_by_a_door_is_no_activity_of_the_container(
+    watched: tuple[Probe, list[KernelEvent]], room: Room
+) -> None:
+    probe, events = watched
+    subprocess.run(["nsenter", "-t", str(room.init), "-m", "/bin/echo", "visitor"], check=True)
+    deadline = time.monotonic() + WAIT_S
+    while not any(isinstance(one, Exec) and one.task.ns.mnt == room.mnt for one in events):
+        assert time.monotonic() < deadline
+        probe.poll(50)
+    assert not [one for one in map(decode, probe.ordinary.read()) if one.mnt == room.mnt]
+
+
+def test_a_full_ring_loses_ordinary_events_alone_and_says_whose(
+    watched: tuple[Probe, list[KernelEvent]], room: Room
+) -> None:
+    """The ring is not read while the container makes more than it holds; an entry comes through meanwhile."""
+    probe, events = watched
+    probe.ordinary.tell_all(on=True)
+    room.do(f"i=0; while [ $i -lt 1200 ]; do /bin/true {'x' * 900}; i=$((i+1)); done")
+    subprocess.run(["nsenter", "-t", str(room.init), "-m", "/bin/echo", "visitor"], check=True)
+    tally = probe.ordinary.tallies()[room.mnt]
+    assert tally.lost > 0
+    assert tally.told + tally.lost == tally.all == 1200
+    assert probe.counters()["kernel.lost.ordinary"] >= tally.lost
+    assert probe.counters()["kernel.lost.ring"] == 0
+    while probe.poll(50):
+        pass
+    assert any(isinstance(one, Exec) and one.argv == ["/bin/echo", "visitor"] for one in events)
