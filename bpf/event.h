@@ -69,7 +69,8 @@ enum counter {
 
 /* What the agent can turn on; all are off at first. */
 enum switch_of {
-	SWITCH_TELL_ALL, /* every exec and connect of a container's own is told: to measure what that costs */
+	SWITCH_TELL_ALL, /* every exec and connect of a container's own is told: to measure what that costs
+			  */
 	SWITCHES,
 };
 

@@ -20,7 +20,8 @@ static __always_inline struct ordinary_tally *tally_of(u32 mnt)
 
 	if (tally)
 		return tally;
-	/* Full: what is of no container of its own is counted with the others, whose entry the agent made. */
+	/* Full: what is of no container of its own is counted with the others, whose entry the agent made.
+	 */
 	if (tallies_update(&mnt, &none))
 		return tallies_lookup(&others);
 	return tallies_lookup(&mnt);
@@ -134,8 +135,9 @@ static __always_inline void key_of_exec(struct task_struct *task, struct mm_stru
 	key->third = argv_shape(mm);
 }
 
-static __always_inline void tell_exec(struct task_struct *task, struct linux_binprm *bprm, struct file *file,
-				      struct ordinary_key *key, struct ordinary_tally *tally)
+static __always_inline void tell_exec(struct task_struct *task, struct linux_binprm *bprm,
+				      struct file *file, struct ordinary_key *key,
+				      struct ordinary_tally *tally)
 {
 	u32 zero = 0, length = 0, cut = 0, fault = 0;
 	struct event_ordinary *event = (struct event_ordinary *)scratch_lookup(&zero);
