@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controller.cli.state import State
     from controller.store.views import AlertState, ChangeView
 
-POLL_S: Final = 0.5
+POLL_S: Final = 0.1
 VERDICTS: Final = ("true_positive", "benign_true_positive", "false_positive")
 STATES: Final = ("open", "all", "new", "acknowledged", "investigating", *VERDICTS)
 SEVERITIES: Final = ("low", "medium", "high", "critical")

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long from an entry until a person could read of it: `nsenter` to a line of `alerts tail`."""
+"""How long from a program's exec in a container until its alert can be read from the controller's store."""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import median, quantiles
 
+from controller.store import alerts, entries
+from controller.store.engine import Store
 from vagrant.local.dockerd import Dockerd
-from vagrant.local.stack import BIN, Stack
+from vagrant.local.stack import Stack
 
-VISITS = 20
+VISITS = 100
+POLL_S = 0.002
+PATIENCE_S = 20.0
 
 
 def measure(stack: Stack) -> Iterator[str]:
@@ -21,40 +24,42 @@ def measure(stack: Stack) -> Iterator[str]:
     with ExitStack() as undo:
         docker = undo.enter_context(Dockerd())
         docker.image("busybox:bench")
-        docker.run("busybox:bench", "sleep", "3600", name="bench")
+        container = docker.run("busybox:bench", "sleep", "3600", name="bench")
         stack.start_sensor(undo)
-        pid = docker.init_pid("bench")
-        tail = undo.enter_context(
-            subprocess.Popen(
-                [
-                    BIN / "nsentry-controller",
-                    "--state",
-                    stack.root / "controller",
-                    "alerts",
-                    "tail",
-                    "--from-start",
-                    "--json",
-                ],
-                stdout=subprocess.PIPE,
-            )
-        )
-        undo.callback(tail.terminate)
-        taken = sorted(_visit(pid, tail) for _ in range(VISITS))
-    yield (
-        f"exec to alert   median {median(taken) * 1000:.0f} ms   "
-        f"p95 {quantiles(taken, n=20)[-1] * 1000:.0f} ms   "
-        f"({len(taken)} visits; alerts tail polls every 500 ms)"
-    )
+        store = undo.enter_context(Store(f"sqlite:///{stack.root / 'controller' / 'nsentry.db'}"))
+        with store.read() as connection:
+            last = alerts.last_change(connection)
+        taken, typed = [], []
+        for _ in range(VISITS):
+            begin = time.time_ns()
+            acting = threading.Thread(target=docker.exec, args=(container, "env"))
+            acting.start()
+            last, executed, seen = _alerted(store, container, last)
+            acting.join()
+            taken.append((seen - executed) / 1e6)
+            typed.append((seen - begin) / 1e6)
+    yield _line("exec in the container to alert in the store", taken)
+    yield _line("docker exec as typed to alert in the store", typed)
 
 
-def _visit(pid: int, tail: subprocess.Popen[bytes]) -> float:
-    assert tail.stdout is not None
-    begin = time.monotonic()
-    subprocess.run(["nsenter", "-t", str(pid), "-m", "-p", "/bin/true"], check=True)
-    while True:
-        told = json.loads(tail.stdout.readline())
-        alert = told["alert"]
-        # Other containers of this host are watched too.
-        ours = alert["container"]["name"] == "bench" and alert["means"] == "ns-join"
-        if ours and told["change"]["action"] == "raised":
-            return time.monotonic() - begin
+def _line(what: str, taken: list[float]) -> str:
+    percent = quantiles(taken, n=100)
+    return f"{what}   median {median(taken):.0f} ms   p99 {percent[98]:.0f} ms   ({len(taken)} visits)"
+
+
+def _alerted(store: Store, container: str, last: int) -> tuple[int, int, int]:
+    """The latest change, when the program was executed by the kernel's clock, and when its alert was there."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        with store.read() as connection:
+            changes = alerts.changes(connection, last)
+            seen = time.time_ns()
+            for each in changes:
+                last = each["change"]["id"]
+                ours = each["alert"]["container"]["id"] == container
+                if ours and each["change"]["action"] == "raised":
+                    entry = entries.show(connection, each["alert"]["session"])
+                    assert entry is not None
+                    return last, entry["time_ns"], seen
+        time.sleep(POLL_S)
+    raise TimeoutError(f"no alert within {PATIENCE_S:.0f} s of a docker exec")
