@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from sensor import wire
+from tests.sensor.examples import EVENTS
 
 HOST = "h0123456789abcdef"
 BOOT = "6f1ed002-ab5f-4a3c-9d0a-0d5c4d3a1b2c"
@@ -159,6 +160,14 @@ def loss(sequence: int, cause: str = "ring.entry.full", count: int = 3) -> dict[
     return _event("loss", sequence, HOST, cause=cause, count=count)
 
 
+def escape(sequence: int, **more: Any) -> dict[str, Any]:
+    """A container's process that left it for the host."""
+    known = {
+        name: value for name, value in EVENTS["escape"].items() if name not in {"id", "time", "mono", "kind"}
+    }
+    return _event("escape", sequence, HOST, **{**known, "session": event_id(sequence), **more})
+
+
 def activity(sequence: int, **more: Any) -> dict[str, Any]:
     """A container's own exec."""
     base = {
@@ -200,6 +209,7 @@ def one_of_each() -> list[dict[str, Any]]:
         loss(9),
         agent(10),
         activity(11),
+        escape(12),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made
