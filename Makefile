@@ -16,7 +16,7 @@ RUN_PACKAGES := python3-venv python3-bpfcc libbpf1 libbpf-dev bpftool clang
 # Where the kernel confines by AppArmor, dockerd does not start a container without its parser.
 APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),apparmor)
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
-TEST_PACKAGES := $(DEMO_PACKAGES) crun chromium clang-format git containernetworking-plugins gcc libc6-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev
 
 .PHONY: help
 help: ## this list

@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from sensor.enrich import procfs
 from sensor.enrich.processes import Snapshot, abridged
+from sensor.enrich.supervisor import of_argv
 from sensor.entry.means import supervisor_index
 from sensor.probe.layout import Setns, Step
 from sensor.wire import Ancestor, Login
@@ -134,6 +135,15 @@ def exec_id(argv: list[str] | None) -> str | None:
     for option, value in pairwise(argv):
         if option == "--pid-file" and (match := _PID_FILE.search(value)):
             return match.group(1)
+    return None
+
+
+def conmon_exec_id(ancestry: list[Ancestor]) -> str | None:
+    """The id that podman gave the exec, which its own conmon for it carries. The runtime is not told it."""
+    for step in ancestry:
+        if step["comm"] == "conmon":
+            conmon = of_argv(step["argv"] or [])
+            return conmon.exec_id if conmon else None
     return None
 
 

@@ -23,7 +23,7 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
-from sensor.entry.lineage import Lineage, Redact, entering, exec_id, login_of
+from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.probe.layout import Exec, Flag, Step
 from sensor.wire import (
@@ -116,6 +116,7 @@ class Reporter:
         if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
             # It executed in place before it was looked at: this is the command, not what called for it.
             who = Ancestor(**{**who, "exe": None, "argv": None})
+        ancestry = self._outside(crossing, event.ancestry)
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         if undecided:
@@ -137,9 +138,9 @@ class Reporter:
             container=container,
             process=process,
             entered_by=who,
-            ancestry=self._outside(crossing, event.ancestry),
+            ancestry=ancestry,
             login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
-            exec_id=exec_id(who["argv"]),
+            exec_id=exec_id(who["argv"]) or conmon_exec_id(ancestry),
             witnessed=outcome.witnessed,
             missing={**missing, **lacking, **_unseen("entered_by", who)},
         )

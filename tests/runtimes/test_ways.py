@@ -12,14 +12,14 @@ import pytest
 
 from sensor.probe import BPF_SOURCES
 from tests.runtimes.watching import Watching
-from tests.runtimes.ways import docker, joins
+from tests.runtimes.ways import docker, joins, podman
 from tests.runtimes.ways.targets import Ground
 from tests.runtimes.ways.way import Quiet, Way, amiss, run
 from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
 
-WAYS: list[Way] = [*docker.WAYS, *joins.WAYS]
+WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *podman.WAYS]
 QUIET: list[Quiet] = [*docker.QUIET]
 
 ONE_COMMAND = ("entry", "exit", "session_end")
@@ -58,6 +58,9 @@ def test_each_way_in_is_one_entry_and_says_so(
         return
     events = watching.visit(act, target.id)
     assert not amiss(way, target, events[0])
+    known = events[0]["container"]
+    assert (known["name"], known["image"]) == (target.name, target.image)
+    assert set((target.mine or {}).items()) <= set(known["labels"].items())
     assert not watching.of("attempt", target.id)
     assert tuple(event["kind"] for event in events) == (way.session or ONE_COMMAND)
 

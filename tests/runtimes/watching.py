@@ -108,10 +108,10 @@ class Watching:
         self.pump(0.1)
 
     def known(self, container: str) -> None:
-        """Watch until all that can be learned of a container has been."""
+        """Watch until a container is known, and by its name."""
 
         def described() -> bool:
             known = self.containers.by_id(container)
-            return known is not None and not known.pending
+            return known is not None and known.container["name"] is not None
 
         self.until(described)

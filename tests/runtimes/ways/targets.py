@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.runtimes.ways.hybrid import no_controller_in_v2
 from tests.runtimes.ways.way import Target
-from vagrant.local.dockerd import Dockerd
+from vagrant.local.dockerd import Dockerd, root_file_system
 
 IMAGE = "busybox:test"
+PODMAN_IMAGE = "localhost/busybox:test"
 SLEEP = ("sleep", "3600")
 LABEL = {"team": "shop"}
 POWERS = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE")
@@ -93,6 +96,43 @@ def _docker(*options: str, command: tuple[str, ...] = SLEEP) -> Start:
     return start
 
 
+def _engine(ground: Ground) -> list[str]:
+    """Podman's command line, with all that it keeps in a folder of its own, and our image in it."""
+    ground.crun()
+    folder = Path(ground.undo.enter_context(TemporaryDirectory(prefix="nsp-")))
+    limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
+    (folder / "containers.conf").write_text(limits, encoding="ascii")
+    places = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]
+    # It can neither lift limits nor use a controller that crun does not find; it needs no network.
+    command = ["env", f"CONTAINERS_CONF={folder / 'containers.conf'}", "podman", *places]
+    command += ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=file"]
+    subprocess.run(
+        [*command, "import", "-", PODMAN_IMAGE], input=root_file_system(), check=True, capture_output=True
+    )
+    ground.undo.callback(
+        subprocess.run, [*command, "rm", "-f", "-t", "0", "-a"], check=True, capture_output=True
+    )
+    return command
+
+
+def _podman(runtime: str, *options: str) -> Start:
+    def start(ground: Ground) -> Target:
+        command: list[str] = ground.once("engine", _engine)
+
+        def podman(*arguments: str) -> str:
+            done = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+            return done.stdout.strip()
+
+        made = podman("--runtime", runtime, "run", "-d", "--net=none", *options, PODMAN_IMAGE, *SLEEP)
+        pid = int(podman("inspect", "-f", "{{.State.Pid}}", made))
+        words = {"podman": shlex.join(command)}
+        uid = Path(f"/proc/{pid}").stat().st_uid
+        name = podman("inspect", "-f", "{{.Name}}", made)
+        return Target(made, name, pid, "podman", own(pid), words, image=PODMAN_IMAGE, uid=uid)
+
+    return start
+
+
 target("docker")(_docker())
 target("docker-crun")(_docker("--runtime", "crun"))
 target("docker-powers")(_docker(*POWERS))
@@ -100,3 +140,6 @@ target("docker-cgroupns")(_docker("--cgroupns=private"))
 target("docker-hostpid")(_docker("--pid=host"))
 target("docker-samenet")(_docker("--network=host"))
 target("docker-cat")(_docker("-i", command=("cat",)))
+target("podman-crun")(_podman("crun"))
+target("podman-runc")(_podman("runc"))
+target("podman-userns")(_podman("crun", "--uidmap=0:100000:65536"))
