@@ -106,7 +106,7 @@ def entry(sequence: int = 1, host_id: str = HOST, session: int = 1, **more: Any)
 
 def attempt(sequence: int = 1, host_id: str = HOST, session: int = 1, **more: Any) -> dict[str, Any]:
     made = entry(sequence, host_id, session, **more)
-    for name in ("verdict", "ns_container", "cgroup_container", "process"):
+    for name in ("verdict", "ns_container", "cgroup_container", "process", "witnessed"):
         del made[name]
     return {**made, "kind": "attempt"}
 
