@@ -57,7 +57,7 @@ def replay(path: Path, patterns: tuple[str, ...] = ()) -> Iterator[Event]:
     out: list[Event] = []
     containers = RecordedContainers()
     redactor = Redactor(patterns)
-    doors = Doors(containers, head.host)
+    doors = Doors(containers, head.host, proc=None)
     numbers = itertools.count(1)
     reporter = Reporter(
         lambda: f"replay/{path.name}/{next(numbers)}",

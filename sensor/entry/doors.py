@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.entry.crossing import Owner
+from sensor.entry.daemons import is_daemon
 from sensor.entry.lineage import Side
-from sensor.probe.layout import NsSet
+from sensor.probe.layout import NsSet, Step
 
 _FIELDS: Final = {"pid": "pid_for_children", "time": "time_for_children"}
 """setns changes only the one that children will be born in."""
@@ -18,8 +21,14 @@ _FIELDS: Final = {"pid": "pid_for_children", "time": "time_for_children"}
 class Doors:
     """The containers of this host, as the tracker asks for them."""
 
-    def __init__(self, containers: Containers, host: Mapping[str, int]) -> None:
-        """`host` holds the inode numbers of the host's own namespaces, by kind; that of "mnt" must be there."""
+    def __init__(
+        self, containers: Containers, host: Mapping[str, int], proc: Path | None = procfs.PROC
+    ) -> None:
+        """`host` holds the inode numbers of the host's own namespaces, by kind; that of "mnt" must be there.
+
+        No `proc`: the processes are those of another time.
+        """
+        self._proc = proc
         self._containers = containers
         self._host = host
         self.host_mnt = host["mnt"]
@@ -78,3 +87,7 @@ class Doors:
         if mnt == self.host_mnt:
             return "host"
         return "container" if self._containers.at_mount(mnt) else "unknown"
+
+    def is_daemon(self, step: Step) -> bool:
+        """Whether this process sets up networks for containers."""
+        return is_daemon(step, self._proc)

@@ -47,18 +47,15 @@ MAX_NESTED: Final = 16
 THREAD_NS: Final = 5_000_000_000
 """How long a crossing without a live process is kept: a thread's may still fork. Nanoseconds."""
 
-# They have a container's network set up by a child: dockerd by itself ("exe"), the others by CNI plugins or
-# netavark. The child's own name says nothing, for whoever enters can choose that of his program.
-_DAEMONS: Final = frozenset(
-    {"dockerd", "containerd", "podman", "crio", "kubelet", "cri-dockerd", "nerdctl", "buildkitd"}
-)
-
 
 class Containers(Places, Protocol):
     """What is known of containers, by namespace and by cgroup."""
 
     def owner(self, kinds: list[str], ns: NsSet) -> Owner:
         """The container that the namespaces of these kinds belong to."""
+
+    def is_daemon(self, step: Step) -> bool:
+        """Whether this process sets up networks for containers."""
 
     def by_cgroup(self, leaf: str, parent: str) -> str | None:
         """The container id that the last components of a cgroup's path name."""
@@ -229,7 +226,7 @@ class Tracker:
         self, crossing: Crossing, event: Exec, joined: list[str], cgroup_container: str | None
     ) -> list[Outcome]:
         """What the joined namespaces say, once it is no start and no escape."""
-        if joined == ["net"] and _is_plumbing(event.ancestry):
+        if joined == ["net"] and any(map(self._containers.is_daemon, event.ancestry[:3])):
             return self._leave(crossing, event, "plumbing")
         crossing.owner = self._containers.owner(joined, event.joined)
         # A container whose start was not seen is unknown by its namespaces; who came from the host into its
@@ -324,7 +321,3 @@ class Tracker:
         if not crossing.owner.container:
             return [Released(crossing.cookie, "no-exec")]
         return [Attempted(crossing, event, joined)]
-
-
-def _is_plumbing(ancestry: tuple[Step, ...]) -> bool:
-    return any(step.comm in _DAEMONS for step in ancestry[:3])

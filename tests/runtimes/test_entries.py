@@ -298,6 +298,18 @@ def test_a_renamed_nsenter_is_an_entry_also_by_a_plugins_name(
     assert (entry["means"], entry["namespaces"]) == ("ns-join", ["net"])
 
 
+def test_who_calls_his_shell_dockerd_does_not_hide_a_join_of_the_network(
+    dockerd: Dockerd, watching: Watching, web: str, tmp_path: Path
+) -> None:
+    shell = tmp_path / "dockerd"
+    shell.write_bytes(Path("/bin/dash").read_bytes())
+    shell.chmod(0o755)
+    command = [str(shell), "-c", f"nsenter -t {dockerd.init_pid(web)} -n /bin/true; true"]
+    entry = watching.visit(lambda: subprocess.run(command, check=True), web)[0]
+    assert (entry["means"], entry["namespaces"]) == ("ns-join", ["net"])
+    assert entry["ancestry"][0]["comm"] == "dockerd"
+
+
 def test_a_path_too_deep_to_be_read_whole_is_unknown_and_not_that_of_another_file(
     dockerd: Dockerd, watching: Watching, web: str, tmp_path: Path
 ) -> None:

@@ -53,6 +53,9 @@ class Doors:
     def is_host(self, mnt: int) -> bool:
         return mnt == HOST.mnt
 
+    def is_daemon(self, step: Step) -> bool:
+        return step.comm == "dockerd"
+
 
 def head(kind: Kind, pid: int, flags: Flag = NONE, cookie: int = COOKIE) -> Head:
     return Head(kind, flags, 1000 + pid, cookie, pid * 10, pid, pid, 1, 0)
@@ -169,7 +172,7 @@ def test_the_same_in_the_hosts_cgroup_is_an_entry() -> None:
 
 
 def test_what_a_daemon_has_done_to_a_network_is_plumbing_whatever_it_is_called() -> None:
-    plugin = (Step(1, 4, 0, HOST.mnt, 0, "bridge"), Step(1, 3, 0, HOST.mnt, 0, "containerd"))
+    plugin = (Step(1, 4, 0, HOST.mnt, 0, "bridge"), Step(1, 3, 0, HOST.mnt, 0, "dockerd"))
     assert kinds(Tracker(Doors()), setns(5, NET_ONLY, "bridge"), execution(5, NET_ONLY, ancestry=plugin)) == [
         Crossed,
         Released,
