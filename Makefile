@@ -16,7 +16,9 @@ RUN_PACKAGES := python3-venv python3-bpfcc libbpf1 libbpf-dev bpftool clang
 # Where the kernel confines by AppArmor, dockerd does not start a container without its parser.
 APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),apparmor)
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
-TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev
+# The kernels of other releases run in an emulated computer, over this machine's own files.
+VM_PACKAGES := qemu-system-x86
+TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev $(VM_PACKAGES)
 
 .PHONY: help
 help: ## this list
@@ -36,7 +38,7 @@ test: apt-test setup-dev lint types imports c-format detections ## everything th
 
 # --- single parts of the test run ---
 
-.PHONY: lint types imports c-format detections format bench
+.PHONY: lint types imports c-format detections format test-vm bench
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,6 +59,10 @@ format: setup-dev ## put Python and C into the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	clang-format -i $$(git ls-files --cached --others --exclude-standard 'bpf/*.[ch]')
+
+test-vm: apt-test setup-dev ## Debian's kernels 5.10, 6.1 and 6.12, both loaders; writes the table of docs/kernels.md
+	$(BIN)/pytest tests/vm
+	$(PYTHON) -m tests.vm.table
 
 bench: apt-demo setup-dev ## the benchmarks, as ratios of one run
 	$(PYTHON) -m tests.bench

@@ -21,6 +21,7 @@ from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
+from sensor.probe.hooks import Best
 from sensor.probe.recording import Recorder
 from sensor.watch import Watch
 
@@ -28,7 +29,13 @@ from sensor.watch import Watch
 class Watching:
     """Start it, do something to a container, and `until` what was expected has been seen."""
 
-    def __init__(self, loader: str, sockets: list[str], recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        loader: str,
+        sockets: list[str],
+        recorder: Recorder | None = None,
+        best_hook: Best = "auto",
+    ) -> None:
         self.events: list[Any] = []
         self.counters = Counters()
         redactor = Redactor()
@@ -50,7 +57,7 @@ class Watching:
             recorder.container if recorder else None,
         )
         self.probe = open_probe(
-            loader, receiver(self.watch.feed, self._fail, recorder.event if recorder else None)
+            loader, receiver(self.watch.feed, self._fail, recorder.event if recorder else None), best_hook
         )
         self.watch.sweep(self.probe)
         self.metadata.start()

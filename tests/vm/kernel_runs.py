@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs tests.vm.guest on each kernel: Debian's in an emulated computer, and the one that runs here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from tests.vm import kernels, machine
+
+_ALWAYS: Final = ("core:auto", "core:kprobe", "core:tracepoint", "bcc:auto")
+WANTED: Final = {
+    "bullseye": (*_ALWAYS, "bcc:kprobe"),
+    "bookworm": _ALWAYS,
+    "trixie": _ALWAYS,
+    "here": ("core:auto", "bcc:auto"),
+}
+"""Kernel to what is tried on it. A compile by bcc takes 35 s in emulation, so not every pair has one."""
+ROWS: Final = [(kernel, asked) for kernel, wanted in WANTED.items() for asked in wanted]
+SECONDS: Final = 900
+_GETPPID: Final = kernels.CACHE / "getppid"
+
+
+def run_all() -> dict[str, dict[str, Any]]:
+    """Kernel to what was found on it: {"error": ...} where it could not be run."""
+    kernels.CACHE.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).with_name("getppid.c")
+    subprocess.run(["clang", "-O2", "-Wall", "-Werror", source, "-o", _GETPPID], check=True)
+    # Two at a time: a guest keeps one processor busy.
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(WANTED, pool.map(_run, WANTED), strict=True))
+
+
+def results_of(kernel: str) -> Path:
+    """Where a run leaves what it found."""
+    return kernels.CACHE / kernel / "out" / "results.json"
+
+
+def _run(name: str) -> dict[str, Any]:
+    file = results_of(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    try:
+        if name == "here":
+            _guest(str(file), WANTED[name])
+        else:
+            command = [sys.executable, "-m", "tests.vm.guest", "/mnt/out/results.json", str(_GETPPID)]
+            machine.run(kernels.fetch(name), [*command, *WANTED[name]], file.parent, SECONDS)
+        found: dict[str, Any] = json.loads(file.read_text())
+    except (machine.DiedError, LookupError, OSError, subprocess.SubprocessError) as error:
+        return {"error": f"{error}\n{getattr(error, 'stderr', None) or ''}"}
+    return found
+
+
+def _guest(file: str, wanted: tuple[str, ...]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.vm.guest", file, str(_GETPPID), *wanted],
+        cwd=machine.ROOT,
+        check=True,
+        timeout=SECONDS,
+        capture_output=True,
+        text=True,
+    )
