@@ -18,7 +18,7 @@ APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),ap
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
 # The kernels of other releases run in an emulated computer, over this machine's own files.
 VM_PACKAGES := qemu-system-x86
-TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev $(VM_PACKAGES)
+TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev
 
 .PHONY: help
 help: ## this list
@@ -34,7 +34,7 @@ demo: apt-demo setup ## the same with a container and two visits; leaves nothing
 	@exec $(PYTHON) -m vagrant.local demo
 
 test: apt-test setup-dev lint types imports c-format detections ## everything that can be tested on this machine
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/vm
 
 # --- single parts of the test run ---
 
@@ -61,8 +61,8 @@ format: setup-dev ## put Python and C into the project's form
 	clang-format -i $$(git ls-files --cached --others --exclude-standard 'bpf/*.[ch]')
 
 test-vm: apt-test setup-dev ## Debian's kernels 5.10, 6.1 and 6.12, both loaders; writes the table of docs/kernels.md
-	$(BIN)/pytest tests/vm
-	$(PYTHON) -m tests.vm.table
+	$(call apt,$(VM_PACKAGES))
+	$(BIN)/pytest tests/vm || failed=$$?; $(PYTHON) -m tests.vm.table && exit $${failed:-0}
 
 bench: apt-demo setup-dev ## the benchmarks, as ratios of one run
 	$(PYTHON) -m tests.bench
