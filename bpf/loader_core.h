@@ -109,6 +109,27 @@ struct {
 	__type(value, __u32);
 } switches SEC(".maps");
 
+/*
+ * Programs that outlive their sensor are joined, for a moment, by those of the next one. Whose turn it is
+ * stands in a map that both share; the loader writes ours into the object before it loads it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} generation SEC(".maps");
+
+const volatile __u64 own_generation SEC(".rodata.generation") = 0;
+
+static __always_inline int off_duty(void)
+{
+	__u32 zero = 0;
+	__u64 *now = bpf_map_lookup_elem(&generation, &zero);
+
+	return now && *now != own_generation;
+}
+
 #define MAP_ACCESS(map, key_type, value_type)                                                              \
 	static __always_inline value_type *map##_lookup(key_type *key)                                     \
 	{                                                                                                  \
@@ -160,37 +181,42 @@ static __always_inline long ordinary_output(void *event, __u64 size)
 
 /* A second program at a place that has one already. */
 #define ON_RAW_TRACEPOINT_TOO(name, function)                                                              \
-	SEC("raw_tp/" #name) int function(struct bpf_raw_tracepoint_args *ctx)
-#define ON_RAW_TRACEPOINT(name) SEC("raw_tp/" #name) int on_##name(struct bpf_raw_tracepoint_args *ctx)
+	static __always_inline int do_##function(struct bpf_raw_tracepoint_args *ctx);                     \
+	SEC("raw_tp/" #name) int function(struct bpf_raw_tracepoint_args *ctx)                             \
+	{                                                                                                  \
+		return off_duty() ? 0 : do_##function(ctx);                                                \
+	}                                                                                                  \
+	static __always_inline int do_##function(struct bpf_raw_tracepoint_args *ctx)
+#define ON_RAW_TRACEPOINT(name) ON_RAW_TRACEPOINT_TOO(name, on_##name)
 /* Around a function of the kernel: its name goes through the preprocessor first. */
 #define ON_FUNCTION(function, enter, leave) ON_FUNCTION_NAMED(function, enter, leave)
 #define ON_FUNCTION_NAMED(function, enter, leave)                                                          \
 	SEC("fentry/" #function) int on_fentry_##function(void *ctx)                                       \
 	{                                                                                                  \
-		return enter();                                                                            \
+		return off_duty() ? 0 : enter();                                                           \
 	}                                                                                                  \
 	SEC("fexit/" #function) int on_fexit_##function(void *ctx)                                         \
 	{                                                                                                  \
-		return leave();                                                                            \
+		return off_duty() ? 0 : leave();                                                           \
 	}
 /* The same pair at as many functions as the loader attaches it to. */
 #define ON_KPROBE(name, enter, leave)                                                                      \
 	SEC("kprobe") int on_kprobe_##name(void *ctx)                                                      \
 	{                                                                                                  \
-		return enter();                                                                            \
+		return off_duty() ? 0 : enter();                                                           \
 	}                                                                                                  \
 	SEC("kretprobe") int on_kretprobe_##name(void *ctx)                                                \
 	{                                                                                                  \
-		return leave();                                                                            \
+		return off_duty() ? 0 : leave();                                                           \
 	}
 #define ON_SYSCALL(call, enter, leave)                                                                     \
 	SEC("tp/syscalls/sys_enter_" #call) int on_sys_enter_##call(void *ctx)                             \
 	{                                                                                                  \
-		return enter();                                                                            \
+		return off_duty() ? 0 : enter();                                                           \
 	}                                                                                                  \
 	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(void *ctx)                               \
 	{                                                                                                  \
-		return leave();                                                                            \
+		return off_duty() ? 0 : leave();                                                           \
 	}
 
 #define READ(dst, src) bpf_core_read(&(dst), sizeof(dst), &(src))

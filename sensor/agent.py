@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,7 @@ class Agent:
         record: Path | None = None,
     ) -> None:
         self._health = health
+        self._pins = config.pins
         self._next_id = next_id
         self._emit = emit
         redactor = Redactor(config.redact.patterns)
@@ -88,7 +90,7 @@ class Agent:
         """Load the programs and learn what runs already. Raises Fault."""
         try:
             raw = self.recorder.event if self.recorder else None
-            probe = open_probe(loader, receiver(self.watch.feed, self._undecodable, raw))
+            probe = open_probe(loader, receiver(self.watch.feed, self._undecodable, raw), pins=self._pins)
         except ProbeError as error:
             raise _fault(error) from error
         self._health.watching(probe.loader, probe.reason, probe.hooks)
@@ -202,6 +204,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
 def dry_run(config: Config, loader: str) -> int:
     """Load and attach the programs, say which, and detach them. Raises Fault."""
     health = Health(describe_host("", ""))
+    # A trial takes over nothing from a sensor that runs, and leaves nothing behind.
+    config = replace(config, pins=None)
     probe = Agent(config, health, lambda: "", lambda _event: None).open(loader)
     probe.close()
     return ExitCode.OK

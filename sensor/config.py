@@ -80,6 +80,7 @@ class Config:
 
     state_dir: Path
     loader: Loader
+    pins: Path | None
     controller: Controller
     spool: SpoolLimits
     docker: Docker
@@ -223,6 +224,7 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
     return Config(
         state_dir=of("state_dir"),
         loader=cast("Loader", of("loader")),
+        pins=of("pins"),
         controller=Controller(
             of("controller.url"), of("controller.ca"), of("controller.proxy"), of("controller.timeout_s")
         ),

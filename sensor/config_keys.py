@@ -151,6 +151,14 @@ KEYS: Final = (
         "auto|bcc|core",
         "How programs get into the kernel: core where it loads, else bcc.",
     ),
+    Key(
+        "pins",
+        _path,
+        None,
+        "path",
+        "Folder in bpffs, such as /sys/fs/bpf/nsentry: with core, programs and ring stay there when the sensor "
+        "is stopped or killed, and the next one reads what happened meanwhile. Default: nothing is pinned.",
+    ),
     Key("controller.url", check_url, None, "address", "The controller's address. Default: as enrolled."),
     Key(
         "controller.ca",

@@ -17,6 +17,7 @@ COMMANDS = {
     "tail": "sensor.cli.status:tail",
     "doctor": "sensor.cli.doctor:doctor",
     "replay": "sensor.cli.run:replay",
+    "unpin": "sensor.cli.unpin:unpin",
     "config": "sensor.cli.config:config",
     "version": "sensor.cli.version:version",
 }

@@ -90,10 +90,11 @@ def receiver(
     return receive
 
 
-def open_probe(loader: str, receive: Receive, best_hook: Best = "auto") -> Probe:
+def open_probe(loader: str, receive: Receive, best_hook: Best = "auto", pins: Path | None = None) -> Probe:
     """Loads with `loader`, or, for "auto", with core where it loads and else with bcc.
 
-    `best_hook` is one of hooks.CHOICES. Raises ProbeError.
+    `best_hook` is one of hooks.CHOICES. With `pins`, a folder in bpffs, core's programs outlive the sensor, and
+    what they recorded meanwhile is read first. Raises ProbeError.
     """
     # Loaded late: bcc brings LLVM with it, 100 MB that the core loader must not pay for.
     if loader == "bcc":
@@ -103,9 +104,9 @@ def open_probe(loader: str, receive: Receive, best_hook: Best = "auto") -> Probe
     from sensor.probe.core import CoreProbe  # noqa: PLC0415
 
     if loader == "core":
-        return CoreProbe("asked for", receive, best_hook)
+        return CoreProbe("asked for", receive, best_hook, pins)
     try:
-        return CoreProbe("auto: the prebuilt object loads here", receive, best_hook)
+        return CoreProbe("auto: the prebuilt object loads here", receive, best_hook, pins)
     except ProbeError as error:
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 

@@ -7,14 +7,15 @@ import ctypes
 import errno
 import os
 import struct
+import time
 from pathlib import Path
-from typing import Any
 
-from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive
+from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive, pins
 from sensor.probe.hooks import Best, Choice, Program
 from sensor.probe.layout import COUNTERS, MARK
-from sensor.probe.library import SAMPLE, Log, fentry_refused, load_library, name, why
+from sensor.probe.library import Log, fentry_refused, load_library, name, why
 from sensor.probe.ordinary import OrdinaryLane
+from sensor.probe.ring import Ring
 
 
 class _RefusedError(Exception):
@@ -39,38 +40,30 @@ class CoreProbe:
 
     loader = "core"
 
-    def __init__(self, reason: str, receive: Receive, best_hook: Best = "auto") -> None:
+    def __init__(
+        self, reason: str, receive: Receive, best_hook: Best = "auto", folder: Path | None = None
+    ) -> None:
         self.reason = reason
         self.hooks: dict[str, str] = {}
         self._links: list[int] = []
         self._programs: dict[str, int] = {}
         self._wanted: list[tuple[str, Program]] = []
         self._object = 0
-        self._ring = 0
-        self._raised: BaseException | None = None
-        self._taken = 0
+        self._ring: Ring | None = None
+        self._receive = receive
+        self._folder = folder
+        self._place = pins.prepare(folder) if folder else None
+        # Without pins the programs and the map agree on 0.
+        self._generation = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if folder else 0
         self._lib = load_library()
         self._log = Log(self._lib)
-        self._callback = SAMPLE(self._sample(receive))
         try:
             self._load_best(Choice(best_hook))
             self._open_maps()
+            self._take_turn()
         except ProbeError:
             self.close()
             raise
-
-    def _sample(self, receive: Receive) -> Any:  # noqa: ANN401 - ctypes wants a callable
-        def sample(_context: int | None, data: int, size: int) -> int:
-            # ctypes would print what is raised here and go on: it is kept, and raised by poll.
-            try:
-                receive(ctypes.string_at(data, size))
-            except BaseException as error:  # noqa: BLE001 - re-raised
-                self._raised = error
-                return -errno.ECANCELED
-            self._taken += 1
-            return -errno.EAGAIN if self._taken >= POLL_EVENTS else 0
-
-        return sample
 
     def _load_best(self, choice: Choice) -> None:
         """Loads and attaches, each hook in the best way that the kernel takes. Raises ProbeError."""
@@ -107,6 +100,21 @@ class CoreProbe:
         while program:
             self._programs[self._lib.bpf_program__name(program).decode()] = program
             program = self._lib.bpf_object__next_program(self._object, program)
+        if self._place:
+            self._pin_maps(self._place)
+
+    def _pin_maps(self, place: Path) -> None:
+        """Maps that are pinned already are taken over by the load, the others are pinned by it."""
+        size = ctypes.c_size_t()
+        found = self._lib.bpf_object__next_map(self._object, None)
+        while found:
+            called = self._lib.bpf_map__name(found).decode()
+            if called == ".rodata.generation":
+                value = self._lib.bpf_map__initial_value(found, ctypes.byref(size))
+                ctypes.c_uint64.from_address(value).value = self._generation
+            elif not self._lib.bpf_map__is_internal(found) and called != "scratch":
+                self._lib.bpf_map__set_pin_path(found, str(place / called).encode())
+            found = self._lib.bpf_object__next_map(self._object, found)
 
     def _load(self, choice: Choice) -> None:
         for handle in self._programs.values():
@@ -145,8 +153,27 @@ class CoreProbe:
             if link:
                 self._links.append(link)
                 choice.attached(purpose, program)
+                self._pin_link(link, program)
             elif not (program.optional and ctypes.get_errno() in _NO_SUCH_FUNCTION):
                 raise _RefusedError(purpose, program.target, ctypes.get_errno())
+
+    def _pin_link(self, link: int, program: Program) -> None:
+        if self._place is None:
+            return
+        called = f"{program.function}-{program.target.replace(':', '-')}"
+        path = pins.link(self._place, self._generation, called)
+        if self._lib.bpf_link__pin(link, str(path).encode()):
+            raise ProbeError(f"{path} cannot be pinned: {why(ctypes.get_errno())}")
+
+    def _take_turn(self) -> None:
+        """From now on ours are the programs that work; those of the sensor before go."""
+        if self._folder is None:
+            return
+        self._update(self._map("generation"), struct.pack("=I", 0), struct.pack("=Q", self._generation))
+        try:
+            pins.retire(self._folder, self._generation)
+        except OSError as error:
+            raise ProbeError(f"{self._folder} cannot be cleared: {error}") from error
 
     def _link(self, program: Program) -> int:
         handle = self._programs[program.function]
@@ -158,10 +185,11 @@ class CoreProbe:
         return link or 0
 
     def _open_maps(self) -> None:
-        entries = self._map("entries")
-        self._ring = self._lib.ring_buffer__new(entries, self._callback, None, None) or 0
-        if not self._ring:
-            raise ProbeError(f"the ring cannot be read: {why(ctypes.get_errno())}")
+        entries = self._lib.bpf_object__find_map_by_name(self._object, b"entries")
+        try:
+            self._ring = Ring(self._map("entries"), int(self._lib.bpf_map__max_entries(entries)))
+        except OSError as error:
+            raise ProbeError(f"the ring cannot be read: {error}") from error
         self._counters = self._map("counters")
         self._released = self._map("released")
         self._mounts = self._map("mounts")
@@ -174,13 +202,13 @@ class CoreProbe:
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""
-        self._taken = 0
-        result = int(self._lib.ring_buffer__poll(self._ring, timeout_ms))
-        if self._raised is not None:
-            raise self._raised
-        if result < 0 and -result not in {errno.EINTR, errno.EAGAIN}:
-            raise ProbeError(f"the ring cannot be read any more: {why(-result)}")
-        return self._taken
+        ring = self._ring
+        if ring is None:
+            raise ProbeError("the probe is closed")
+        # What the last call handed over is on disk by now: only then may the kernel have its room.
+        ring.advance()
+        ring.wait(timeout_ms)
+        return ring.read(self._receive, POLL_EVENTS)
 
     def counters(self) -> dict[str, int]:
         """See Probe."""
@@ -223,8 +251,9 @@ class CoreProbe:
     def close(self) -> None:
         """See Probe."""
         if self._ring:
-            self._lib.ring_buffer__free(self._ring)
-        self._ring = 0
+            self._ring.advance()
+            self._ring.close()
+        self._ring = None
         if hasattr(self, "ordinary"):
             self.ordinary.close()
         self._unload()

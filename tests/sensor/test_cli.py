@@ -57,7 +57,7 @@ def test_every_command_has_help_with_examples(names):
 
 def test_the_contracts_commands_are_there():
     names = {names[0] for names in all_commands(main) if names}
-    assert names == {"run", "enroll", "status", "doctor", "tail", "replay", "config", "version"}
+    assert names == {"run", "enroll", "status", "doctor", "tail", "replay", "unpin", "config", "version"}
 
 
 @pytest.mark.parametrize(

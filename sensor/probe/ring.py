@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a BPF ring buffer by its memory, and says when it is done with what it read.
+
+libbpf's own reader gives each record's room back as soon as its callback returns. Whoever is killed between
+that and the disk has lost the record. Here the room is given back by `advance`, once the events are on disk.
+
+The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, which is ours to write,
+a page with the producer's, then the data, mapped twice in a row so that no record has to be read in two parts.
+A record is a header of eight bytes and its data, rounded up to eight; the header's first word is the length
+with two bits for "not written yet" and "given up".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import select
+import threading
+from typing import Final
+
+from sensor.probe import Receive
+
+PAGE: Final = mmap.PAGESIZE
+_BUSY: Final = 1 << 31
+_DISCARDED: Final = 1 << 30
+_HEADER: Final = 8
+
+
+class Ring:
+    """One ring, by the descriptor of its map. One thread reads it."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        """`size` is the map's max_entries, in bytes. Raises OSError."""
+        self._mask = size - 1
+        self._own = mmap.mmap(descriptor, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._theirs = mmap.mmap(descriptor, PAGE + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
+        # One aligned store of eight bytes: the kernel reads it at any time.
+        self._consumer = ctypes.c_uint64.from_buffer(self._own)
+        self._view = memoryview(self._theirs)
+        self._produced = self._view[:8].cast("Q")
+        self._words = self._view[PAGE:].cast("I")
+        self._data = self._view[PAGE:]
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._fence = threading.Lock()
+        self._fence.acquire()
+        self.position = int(self._consumer.value)
+        """Up to here it was read, in bytes since the ring was made."""
+
+    @property
+    def produced(self) -> int:
+        """Up to here it was written."""
+        return int(self._produced[0])
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were not read yet, headers included."""
+        return self.produced - self.position
+
+    def wait(self, timeout_ms: int) -> None:
+        """Until there is something to read, no longer than the timeout."""
+        self._poll.poll(timeout_ms)
+
+    def read(self, receive: Receive, most: int) -> int:
+        """Hand up to `most` records that wait to `receive`; how many. What it raises ends the reading."""
+        taken = 0
+        # What arrives while this reads is for the next time: else a flood keeps the caller here.
+        end = self.produced
+        while taken < most and self.position < end:
+            self._order_loads()
+            at = self.position & self._mask
+            length = self._words[at >> 2]
+            if length & _BUSY:
+                break
+            self._order_loads()
+            size = length & ~_DISCARDED
+            # Before `receive`: what it raises must not bring the same record again and again.
+            self.position += (size + _HEADER + 7) & ~7
+            if length & _DISCARDED:
+                continue
+            taken += 1
+            receive(self._data[at + _HEADER : at + _HEADER + size].tobytes())
+        return taken
+
+    def seek(self, position: int) -> bool:
+        """Go on at `position`, where an earlier reader was done; False when the ring cannot be there."""
+        if not self.position <= position <= self.produced:
+            return False
+        self.position = position
+        self.advance()
+        return True
+
+    def advance(self) -> None:
+        """Give back the room of all that was read: it is safe elsewhere."""
+        self._order_loads()
+        self._consumer.value = self.position
+
+    def close(self) -> None:
+        """Let go of the memory; the position stays with the ring."""
+        for view in (self._produced, self._words, self._data, self._view):
+            view.release()
+        self._theirs.close()
+        del self._consumer
+        self._own.close()
+
+    def _order_loads(self) -> None:
+        """Release and acquire of a lock: loads before it are done before those after it, on arm64 too."""
+        self._fence.release()
+        self._fence.acquire()
