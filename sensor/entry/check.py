@@ -44,6 +44,8 @@ class Candidate:
     def means(self, known: Known) -> Means:
         """The way in, by all that is known of the container now."""
         way = means(self.keys, known.runtime, self.chain)
+        if way == "runc-exec" and self._exceeds(known):
+            return "ns-join"  # into the cgroup first, then into the namespaces: a runtime takes powers away
         if not self._possible(known, way):
             return way
         return "probe" if any(map(self._is, known.checks or ())) else way
@@ -53,7 +55,6 @@ class Candidate:
         return known.checks is None and self._possible(known, means(self.keys, known.runtime, self.chain))
 
     def _possible(self, known: Known, way: Means) -> bool:
-        caps = known.container["caps"]
         task = self.event.task
         return (
             self.keys == "both"
@@ -62,9 +63,14 @@ class Candidate:
             and not task.tty_major
             and self.event.argv is not None
             and not self.event.argv_cut
-            and (caps is None or not task.caps & ~int(caps, 16))
+            and not self._exceeds(known)
             and self._supervised(known)
         )
+
+    def _exceeds(self, known: Known) -> bool:
+        """Whether it has a capability that nothing inside can have."""
+        caps = known.container["caps"]
+        return caps is not None and bool(self.event.task.caps & ~int(caps, 16))
 
     def _supervised(self, known: Known) -> bool:
         """A shim serves its container until the end; podman starts one conmon more for each exec."""

@@ -30,6 +30,12 @@ WAYS = [
         above=("sh",),
     ),
     _nsenter(
+        "nsenter out of the container's cgroup",
+        run="for c in $(find /sys/fs/cgroup -type d -name '*{id}*'); do echo $$ >$c/cgroup.procs; done 2>&-; "
+        "nsenter -t {pid} -a id",
+        verdict="both",
+    ),
+    _nsenter(
         "nsenter of busybox",
         run="busybox nsenter -t {pid} -m -u -i -n -p id",
         by="busybox",
