@@ -249,7 +249,8 @@ class Tracker:
         way: Means | None = None,
     ) -> list[Outcome]:
         self._opened(crossing, event)
-        witnessed = Flag.UNWITNESSED not in event.head.flags
+        # A lineage that executed before its first exec was told was inside when an earlier sensor was killed.
+        witnessed = not event.head.flags & (Flag.UNWITNESSED | Flag.EXECUTED)
         entered = Entered(crossing, event, joined, cgroup_container, way, witnessed)
         return [entered, *self._out_by_files(crossing, event, crossing)]
 

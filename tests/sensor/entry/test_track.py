@@ -356,3 +356,9 @@ def test_whatever_comes_a_session_is_entered_once_and_ended_at_most_once(
             elif isinstance(outcome, (Commanded, Exited)):
                 assert outcome.crossing.cookie in open_
     assert tracker.open_sessions == len(open_)
+
+
+def test_a_session_that_an_earlier_sensor_saw_begin_is_told_as_not_seen_to_begin() -> None:
+    (entered,) = Tracker(Doors()).feed(execution(5, INSIDE, flags=Flag.EXECUTED))
+    assert isinstance(entered, Entered)
+    assert not entered.witnessed
