@@ -27,6 +27,15 @@ from sensor.probe.ordinary import OrdinaryLane
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
+_FENTRY_SEEN: Final = (5, 11)
+"""On Debian 11's 5.10 the programs that bcc attaches there ran, and no event came (make test-vm)."""
+
+
+def _release() -> tuple[int, int]:
+    major, minor = re.findall(r"\d+", os.uname().release)[:2]
+    return int(major), int(minor)
+
+
 def source() -> str:
     """The programs as one text: bcc rewrites only what it is handed, so includes are pasted in, once each."""
     seen: set[str] = set()
@@ -119,6 +128,8 @@ class BccProbe:
     def _refuse_untried(choice: Choice) -> None:
         """What would be refused anyway: bcc would write the kernel's answer to stderr."""
         choice.refuse_what_this_kernel_lacks()
+        if _release() < _FENTRY_SEEN:
+            choice.refuse_kind("fentry", "bcc sees nothing by it before 5.11")
         for purpose, way in list(choice.taken()):
             reason = fentry_refused(load_library(), way.programs[0].target) if way.kind == "fentry" else None
             if reason:
