@@ -41,7 +41,8 @@ MAX_CONNECTIONS: Final = 2000
 KEEP_ALIVE_S: Final = 75
 STOP_WITHIN_S: Final = 5
 RENEWAL_CHECK_S: Final = 3600
-LOCK_S: Final = 2.0
+LOCK_S: Final = STOP_WITHIN_S + 2.0
+"""How long another controller may hold the state folder: one that was told to end takes its time for it."""
 
 
 class ServeError(OperationError):
@@ -164,8 +165,8 @@ def _lock(file: TextIO, path: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             found = running(path)
-            # A command that asks whether a controller runs holds the lock too, for a moment.
-            if found is None and time.monotonic() < deadline:
+            # It may be about to end; a command that asks whether a controller runs holds the lock for a moment.
+            if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
             who = f"process {found.pid} at {found.url}" if found else "it has just begun, or is ending"
