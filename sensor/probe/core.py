@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive, pins
 from sensor.probe.hooks import Best, Choice, Program
-from sensor.probe.layout import COUNTERS, MARK
-from sensor.probe.library import Log, fentry_refused, load_library, name, why
+from sensor.probe.layout import COUNTERS, EXEC_TEXTS, EXEC_TEXTS_LEN, MARK
+from sensor.probe.libbpf import Log, fentry_refused, load_library, name, why
 from sensor.probe.ordinary import OrdinaryLane
 from sensor.probe.ring import Ring
 
@@ -95,6 +95,7 @@ class CoreProbe:
         self._object = self._lib.bpf_object__open_file(str(path).encode(), None) or 0
         if not self._object:
             raise ProbeError(f"{path} is no BPF object; build it again: make -C bpf clean all")
+        self._refuse_another_layout(path)
         self._programs = {}
         program = self._lib.bpf_object__next_program(self._object, None)
         while program:
@@ -102,6 +103,15 @@ class CoreProbe:
             program = self._lib.bpf_object__next_program(self._object, program)
         if self._place:
             self._pin_maps(self._place)
+
+    def _refuse_another_layout(self, path: Path) -> None:
+        """An object of another version would be read as nonsense: entries as attempts, paths as argv."""
+        for called, size in (("scratch", EXEC_TEXTS + EXEC_TEXTS_LEN), ("marks", MARK.size)):
+            found = self._lib.bpf_object__find_map_by_name(self._object, called.encode())
+            if not found or self._lib.bpf_map__value_size(found) != size:
+                raise ProbeError(
+                    f"{path} is of another version than this sensor; build it again: make -C bpf clean all"
+                )
 
     def _pin_maps(self, place: Path) -> None:
         """Maps that are pinned already are taken over by the load, the others are pinned by it."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sensor.probe.layout import HEAD, TICK, Undecodable, text
-from sensor.probe.library import SAMPLE
+from sensor.probe.libbpf import SAMPLE
 
 EXEC: Final = 5
 CONNECT: Final = 6

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES, POLL_EVENTS, Probe, open_probe, receiver
+from sensor.probe import BPF_SOURCES, POLL_EVENTS, Probe, ProbeError, open_probe, receiver
 from sensor.probe.layout import Exec, Exit, Fork, KernelEvent, Setns
 
 pytestmark = pytest.mark.kernel
@@ -138,3 +138,11 @@ def test_one_poll_ends_however_much_there_is_to_read(loader: str, room: int) -> 
         assert sum(isinstance(event, Fork) for event in events) >= 1000
     finally:
         probe.close()
+
+
+def test_an_object_of_another_version_is_refused_and_not_read_as_nonsense(
+    monkeypatch: pytest.MonkeyPatch, tracefs: None
+) -> None:
+    monkeypatch.setattr("sensor.probe.core.EXEC_TEXTS_LEN", 1)
+    with pytest.raises(ProbeError, match="another version than this sensor"):
+        open_probe("core", lambda _raw: None)

@@ -41,6 +41,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "bpf_map__initial_value": (_P, [_P, _P]),
     "bpf_map__is_internal": (ctypes.c_bool, [_P]),
     "bpf_map__max_entries": (ctypes.c_uint32, [_P]),
+    "bpf_map__value_size": (ctypes.c_uint32, [_P]),
     "bpf_map__name": (ctypes.c_char_p, [_P]),
     "bpf_map__set_pin_path": (ctypes.c_int, [_P, ctypes.c_char_p]),
     "bpf_object__find_map_by_name": (_P, [_P, ctypes.c_char_p]),
