@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONGEST_MODULE = 400
-ONE_TABLE = {"sensor/wire.py", "tests/sensor/test_spool.py"}
-"""Longer, and one concept all the same: the contract as one table of types, and the promises of the spool."""
+ONE_TABLE = {"tests/sensor/test_spool.py"}
+"""Longer, and one concept all the same: the promises of the spool."""
 
 
 def _tracked(*patterns: str) -> list[Path]:

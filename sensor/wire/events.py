@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The events: what the sensor tells, one type a kind."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NotRequired, TypedDict
+
+from sensor.wire.parts import Ancestor, Container, Login, Means, Missing, Process, Verdict
+
+
+class _Event(TypedDict):
+    id: str
+    """"<host>/<boot>/<sequence>": unique, and its sequence orders the events of one boot."""
+    time: int
+    mono: int
+
+
+class Entry(_Event):
+    """A process from outside crossed into namespaces of a running container and executed a command there."""
+
+    kind: Literal["entry"]
+    session: str
+    """Id of the session that it opens: "<host>/..." like every id of this host."""
+    means: Means
+    """With `missing` "pending" it is what the kernel's state says so far: an update settles whether it is a
+    probe, once the sensor knows what the container declares."""
+    namespaces: list[str]
+    verdict: Verdict
+    ns_container: str | None
+    """Container id that the joined namespaces point at."""
+    cgroup_container: str | None
+    """Container id that the cgroup of the process points at."""
+    container: Container
+    process: Process
+    entered_by: Ancestor
+    """The process outside that crossed, as it was before: the nsenter, the runtime."""
+    ancestry: list[Ancestor]
+    """From the parent of `process` up to init."""
+    login: Login | None
+    exec_id: str | None
+    """The runtime's own id of the exec, from its arguments: joins this entry to the runtime's record."""
+    witnessed: bool
+    """False: it was found inside, how and when it came in was not seen; `time` is when it was found."""
+    missing: dict[str, Missing]
+
+
+class Attempt(_Event):
+    """A join of a container's namespaces by a runtime or a tool that ended without executing anything."""
+
+    kind: Literal["attempt"]
+    session: str
+    means: Means
+    namespaces: list[str]
+    container: Container
+    entered_by: Ancestor
+    ancestry: list[Ancestor]
+    login: Login | None
+    exec_id: str | None
+    missing: dict[str, Missing]
+
+
+class Escape(_Event):
+    """A container's process came to the host: into its namespaces, or to its files by root, executable or cwd."""
+
+    kind: Literal["escape"]
+    session: str
+    """The session that it came out of; its own id where it was the container's own process, and opened one."""
+    means: Means
+    """"ns-join", or "proc-root" when no namespace was joined."""
+    namespaces: list[str]
+    """Those of the host that it joined."""
+    container: Container
+    """The container that it left."""
+    process: Process | None
+    """What it executed there; None if it joined and ended without executing anything."""
+    entered_by: Ancestor
+    """The process that crossed, as it was before."""
+    ancestry: list[Ancestor]
+    login: Login | None
+    witnessed: bool
+    """As of an entry."""
+    missing: dict[str, Missing]
+
+
+class Command(_Event):
+    """A process of a session executed a program."""
+
+    kind: Literal["command"]
+    session: str
+    process: Process
+    parent: int
+    """Pid of the nearest process above it in the session that executed something: bridges plain forks."""
+    missing: dict[str, Missing]
+
+
+class Exit(_Event):
+    """A process of a session that had executed something ended."""
+
+    kind: Literal["exit"]
+    session: str
+    pid: int
+    start: int
+    code: int | None
+    """Exit status, None when a signal ended it."""
+    signal: int | None
+
+
+class SessionEnd(_Event):
+    """The last process of a session ended. `code` and `signal` are those of the process that entered."""
+
+    kind: Literal["session_end"]
+    session: str
+    code: int | None
+    signal: int | None
+    duration: int
+    """Nanoseconds from the entry to the end of its last process."""
+    commands: int
+
+
+class Start(_Event):
+    """A container was started: its first process executed in namespaces of its own."""
+
+    kind: Literal["start"]
+    container: Container
+    process: Process
+    missing: dict[str, Missing]
+
+
+class Stop(_Event):
+    """The first process of a container ended."""
+
+    kind: Literal["stop"]
+    container: Container
+    code: int | None
+    signal: int | None
+
+
+class Update(_Event):
+    """Completes an earlier event: `set` maps dotted paths to values, `missing` replaces the event's own."""
+
+    kind: Literal["update"]
+    target: str
+    set: dict[str, Any]
+    missing: dict[str, Missing]
+
+
+class Loss(_Event):
+    """Something was lost between kernel and spool, since the last event of this kind for the cause."""
+
+    kind: Literal["loss"]
+    cause: str
+    count: int
+    container_id: NotRequired[str]
+    """Of which container, where the loss is of one."""
+
+
+class Activity(_Event):
+    """What a container does of itself, the first time or counted since: no process that entered did it.
+
+    Each event of the same `key` says it anew, so that the latest stands for all before it.
+    """
+
+    kind: Literal["activity"]
+    what: Literal["exec", "connect"]
+    container_id: str
+    key: str
+    """Names what was done, alike on every run of the sensor."""
+    first: int
+    """When it was seen first, like `time`. `count` begins there."""
+    count: int
+    uid: int
+    comm: str
+    exe: str | None
+    filename: str | None
+    argv: list[str] | None
+    """Of the first. The others may differ in digits, or beyond their beginning."""
+    argv_cut: bool
+    argv_redacted: bool
+    address: str | None
+    port: int | None
+    protocol: Literal["tcp"] | None
+
+
+class AgentNote(_Event):
+    """The sensor's own life: what began, ended or changed in how it watches."""
+
+    kind: Literal["agent"]
+    action: Literal["started", "stopped", "hooks"]
+    version: str
+    loader: str | None
+    hooks: dict[str, str]
+    """Purpose to attached hook: {"setns": "tracepoint syscalls:sys_exit_setns", ...}."""
+    reason: str | None
+
+
+Event = (
+    Entry
+    | Attempt
+    | Escape
+    | Command
+    | Exit
+    | SessionEnd
+    | Start
+    | Stop
+    | Update
+    | Loss
+    | Activity
+    | AgentNote
+)
+
+EVENT_TYPES: Final[dict[str, type]] = {
+    "entry": Entry,
+    "attempt": Attempt,
+    "escape": Escape,
+    "command": Command,
+    "exit": Exit,
+    "session_end": SessionEnd,
+    "start": Start,
+    "stop": Stop,
+    "update": Update,
+    "loss": Loss,
+    "activity": Activity,
+    "agent": AgentNote,
+}
+"""What to validate an event against, by its `kind`. A kind that is not here is refused, and counted."""

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What events are made of: containers, processes, ancestors, logins."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypedDict
+
+NAMESPACES: Final = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+"""The eight kinds of namespace, in the kernel's own names (see namespaces(7))."""
+
+Missing = Literal["pending", "unknown"]
+Verdict = Literal["both", "ns-only", "cgroup-only", "shared", "unknown"]
+"""Which of the two keys point at the container; "shared": the joined namespaces belong to several."""
+Means = Literal[
+    "docker-exec",
+    "cri-exec",
+    "podman-exec",
+    "ctr-exec",
+    "runc-exec",
+    "ns-join",
+    "proc-root",
+    "cgroup-join",
+    "inject",
+    "probe",
+    "unknown",
+]
+Runtime = Literal["docker", "containerd", "cri", "podman", "cri-o", "lxc", "nspawn", "unknown"]
+
+
+class Pod(TypedDict):
+    """The Kubernetes pod that a container belongs to."""
+
+    name: str
+    namespace: str
+    uid: str | None
+
+
+class Container(TypedDict):
+    """A container as the host knows it. `id` None: the entered namespaces belong to none that is known."""
+
+    id: str | None
+    name: str | None
+    image: str | None
+    runtime: Runtime
+    labels: dict[str, str]
+    pod: Pod | None
+    init_pid: int | None
+    """Its first process, as a pid of the host."""
+    user: str | None
+    """The user that the container is configured to run as, as configured ("", "app", "1000:1000")."""
+    caps: str | None
+    """The bounding set of its first process: what nothing inside may exceed."""
+    privileged: bool | None
+
+
+class Process(TypedDict):
+    """One process at its latest exec. Pids are the host's."""
+
+    pid: int
+    ppid: int
+    start: int
+    """Start of the process, mono: with the pid it names the process, for pids come back."""
+    comm: str
+    exe: str | None
+    """The file that runs, as the process would name it: "/bin/busybox", "memfd:x (deleted)"."""
+    filename: str | None
+    """The path that was given to execve, before links: "/bin/sh"; unlike argv[0] it cannot be made up."""
+    argv: list[str] | None
+    argv_cut: bool
+    """The command line was longer than what is kept of it."""
+    argv_redacted: bool
+    cwd: str | None
+    uid: int
+    gid: int
+    user: str | None
+    """The name of `uid` on the host; None inside a user namespace of its own or where there is none."""
+    caps: str
+    tty: str | None
+    """"pts/0", "tty1", or None without a terminal. Of the container's devpts where a runtime made one."""
+
+
+class Ancestor(TypedDict):
+    """One step up from a process, as far as it is known."""
+
+    pid: int
+    start: int
+    comm: str
+    exe: str | None
+    argv: list[str] | None
+    uid: int
+    side: Literal["host", "container", "unknown"]
+    """On which side of the door it stands: by its mount namespace."""
+
+
+class Login(TypedDict):
+    """The login that a process descends from (loginuid(5), audit session), inherited over su and sudo."""
+
+    uid: int
+    user: str | None
+    session: int | None
