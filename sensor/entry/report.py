@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from typing import Final
 
-from sensor.enrich import procfs
 from sensor.enrich.known import Known
 from sensor.enrich.processes import abridged
 from sensor.entry.check import Candidate
@@ -23,12 +20,11 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
+from sensor.entry.describe import UNKNOWN_CONTAINER, ending, first, process_of, unseen
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.probe.layout import Exec, Flag, Step
 from sensor.wire import (
-    MAX_ARGS,
-    MAX_TEXT,
     Ancestor,
     Attempt,
     Command,
@@ -38,23 +34,9 @@ from sensor.wire import (
     Exit,
     Means,
     Missing,
-    Process,
     SessionEnd,
     Start,
     Stop,
-)
-
-UNKNOWN_CONTAINER: Final = Container(
-    id=None,
-    name=None,
-    image=None,
-    runtime="unknown",
-    labels={},
-    pod=None,
-    init_pid=None,
-    user=None,
-    caps=None,
-    privileged=None,
 )
 
 
@@ -110,8 +92,8 @@ class Reporter:
         # Asked first: what is learned between the two must not be missed by both.
         undecided = known is not None and candidate.open(known)
         way = candidate.means(known) if known else means(keys, container["runtime"], candidate.chain)
-        who = self._entering.get(crossing.cookie) or _first(self._lineage.ancestors(event.ancestry))
-        process, lacking = self._process(event)
+        who = self._entering.get(crossing.cookie) or first(self._lineage.ancestors(event.ancestry))
+        process, lacking = process_of(event, self._redact, self._user_name)
         seen = crossing.setns is not None and crossing.setns.argv is not None
         if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
             # It executed in place before it was looked at: this is the command, not what called for it.
@@ -142,7 +124,7 @@ class Reporter:
             login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]) or conmon_exec_id(ancestry),
             witnessed=outcome.witnessed,
-            missing={**missing, **lacking, **_unseen("entered_by", who)},
+            missing={**missing, **lacking, **unseen("entered_by", who)},
         )
 
     def escaped(self, outcome: Escaped) -> Escape | None:
@@ -152,11 +134,11 @@ class Reporter:
         task = executed.task if executed else crossing.setns.task if crossing.setns else None
         who = self._entering.get(crossing.cookie)
         if who is None and executed:
-            who = _first(self._lineage.ancestors(executed.ancestry))
+            who = first(self._lineage.ancestors(executed.ancestry))
         if who is None or task is None:
             return None
         container, missing = self._container(outcome.left)
-        process, lacking = self._process(executed) if executed else (None, {})
+        process, lacking = process_of(executed, self._redact, self._user_name) if executed else (None, {})
         chain = executed.ancestry if executed else crossing.setns.ancestry if crossing.setns else ()
         escape_id = self.next_id()
         session = self._sessions.get(outcome.session.cookie) if outcome.session else None
@@ -176,7 +158,7 @@ class Reporter:
             ancestry=self._outside(crossing, chain),
             login=login_of(task.login_uid, task.login_session, self._user_name),
             witnessed=Flag.UNWITNESSED not in event.head.flags,
-            missing={**missing, **lacking, **_unseen("entered_by", who)},
+            missing={**missing, **lacking, **unseen("entered_by", who)},
         )
 
     def decided(self, entry: str, known: Known) -> Means | None:
@@ -193,7 +175,7 @@ class Reporter:
 
     def commanded(self, outcome: Commanded) -> Command:
         """A command of a session."""
-        process, lacking = self._process(outcome.event)
+        process, lacking = process_of(outcome.event, self._redact, self._user_name)
         return Command(
             id=self.next_id(),
             time=self._wall(outcome.event.head.time),
@@ -264,13 +246,13 @@ class Reporter:
             ancestry=self._lineage.ancestors(setns.ancestry),
             login=login_of(setns.task.login_uid, setns.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
-            missing={**missing, **_unseen("entered_by", who)},
+            missing={**missing, **unseen("entered_by", who)},
         )
 
     def started(self, outcome: Started, known: Known) -> Start:
         """The start of a container."""
         container, missing = known.description
-        process, lacking = self._process(outcome.event)
+        process, lacking = process_of(outcome.event, self._redact, self._user_name)
         return Start(
             id=self.next_id(),
             time=self._wall(outcome.event.head.time),
@@ -308,50 +290,3 @@ class Reporter:
         if known is None:
             return UNKNOWN_CONTAINER, {"container.id": "unknown"}
         return known.description
-
-    def _process(self, event: Exec) -> tuple[Process, dict[str, Missing]]:
-        task = event.task
-        argv, redacted = self._redact(event.argv) if event.argv is not None else (None, False)
-        missing: dict[str, Missing] = {}
-        for name, value in (("exe", event.exe), ("argv", argv), ("cwd", event.cwd)):
-            if value is None:
-                missing[f"process.{name}"] = "unknown"
-        process = Process(
-            pid=event.head.pid,
-            ppid=event.head.ppid,
-            start=event.head.start,
-            comm=task.comm,
-            exe=_bounded(event.exe),
-            filename=_bounded(event.filename),
-            argv=None if argv is None else [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]],
-            argv_cut=event.argv_cut or (argv is not None and len(argv) > MAX_ARGS),
-            argv_redacted=redacted,
-            cwd=_bounded(event.cwd),
-            uid=task.uid,
-            gid=task.gid,
-            user=self._user_name(task.uid),
-            caps=f"{task.caps:016x}",
-            tty=procfs.terminal(os.makedev(task.tty_major, task.tty_minor)),
-        )
-        return process, missing
-
-
-def ending(status: int) -> tuple[int | None, int | None]:
-    """Exit code and signal of a wait status."""
-    if os.WIFSIGNALED(status):
-        return None, os.WTERMSIG(status)
-    return os.WEXITSTATUS(status), None
-
-
-def _bounded(text: str | None) -> str | None:
-    return None if text is None else text[:MAX_TEXT]
-
-
-def _first(chain: list[Ancestor]) -> Ancestor:
-    if chain:
-        return chain[0]
-    return Ancestor(pid=0, start=0, comm="", exe=None, argv=None, uid=0, side="unknown")
-
-
-def _unseen(path: str, who: Ancestor) -> dict[str, Missing]:
-    return {f"{path}.{name}": "unknown" for name in ("exe", "argv") if who[name] is None}

@@ -7,25 +7,13 @@ host's, and joins nothing: the mounts of its root, its executable and its workin
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from sensor.entry.means import supervisor_index
+from sensor.entry.places import Places
 from sensor.probe.layout import Exec, Flag, NsSet
 
 _INIT: Final = 1
-
-
-class Places(Protocol):
-    """What is known of mount namespaces."""
-
-    def container_at(self, mnt: int) -> str | None:
-        """The container that a mount namespace belongs to."""
-
-    def is_host(self, mnt: int) -> bool:
-        """Whether it is the host's."""
-
-    def hosts(self, kinds: list[str], ns: NsSet) -> list[str]:
-        """Those of the kinds whose namespace is the host's own."""
 
 
 def entered_through_files(event: Exec, places: Places) -> str | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from sensor.entry.crossing import (
     Attempted,
@@ -34,8 +34,9 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
-from sensor.entry.stray import Places, entered_through_files, is_orphan, left_by_files, left_by_join
-from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, NsSet, Setns, Step
+from sensor.entry.places import Containers
+from sensor.entry.stray import entered_through_files, is_orphan, left_by_files, left_by_join
+from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Setns
 from sensor.wire import Means
 
 MAX_CROSSINGS: Final = 8192
@@ -46,22 +47,6 @@ MAX_NESTED: Final = 16
 
 THREAD_NS: Final = 5_000_000_000
 """How long a crossing without a live process is kept: a thread's may still fork. Nanoseconds."""
-
-
-class Containers(Places, Protocol):
-    """What is known of containers, by namespace and by cgroup."""
-
-    def owner(self, kinds: list[str], ns: NsSet) -> Owner:
-        """The container that the namespaces of these kinds belong to."""
-
-    def is_daemon(self, step: Step) -> bool:
-        """Whether this process sets up networks for containers."""
-
-    def by_cgroup(self, leaf: str, parent: str) -> str | None:
-        """The container id that the last components of a cgroup's path name."""
-
-    def knows_mount(self, mnt: int) -> bool:
-        """Whether this mount namespace belongs to a container that runs, or to the host."""
 
 
 class Tracker:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel events in the words of the wire: processes, endings, and what is unknown of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from sensor.enrich import procfs
+from sensor.entry.lineage import Redact
+from sensor.probe.layout import Exec
+from sensor.wire import MAX_ARGS, MAX_TEXT, Ancestor, Container, Missing, Process
+
+UNKNOWN_CONTAINER: Final = Container(
+    id=None,
+    name=None,
+    image=None,
+    runtime="unknown",
+    labels={},
+    pod=None,
+    init_pid=None,
+    user=None,
+    caps=None,
+    privileged=None,
+)
+
+
+def process_of(
+    event: Exec, redact: Redact, user_name: Callable[[int], str | None]
+) -> tuple[Process, dict[str, Missing]]:
+    """The process as it executed, bounded and redacted, and what of it is not known."""
+    task = event.task
+    argv, redacted = redact(event.argv) if event.argv is not None else (None, False)
+    missing: dict[str, Missing] = {}
+    for name, value in (("exe", event.exe), ("argv", argv), ("cwd", event.cwd)):
+        if value is None:
+            missing[f"process.{name}"] = "unknown"
+    process = Process(
+        pid=event.head.pid,
+        ppid=event.head.ppid,
+        start=event.head.start,
+        comm=task.comm,
+        exe=bounded(event.exe),
+        filename=bounded(event.filename),
+        argv=None if argv is None else [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]],
+        argv_cut=event.argv_cut or (argv is not None and len(argv) > MAX_ARGS),
+        argv_redacted=redacted,
+        cwd=bounded(event.cwd),
+        uid=task.uid,
+        gid=task.gid,
+        user=user_name(task.uid),
+        caps=f"{task.caps:016x}",
+        tty=procfs.terminal(os.makedev(task.tty_major, task.tty_minor)),
+    )
+    return process, missing
+
+
+def ending(status: int) -> tuple[int | None, int | None]:
+    """Exit code and signal of a wait status."""
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None
+
+
+def bounded(text: str | None) -> str | None:
+    """The text, cut to what the contract takes."""
+    return None if text is None else text[:MAX_TEXT]
+
+
+def first(chain: list[Ancestor]) -> Ancestor:
+    """The nearest of the ancestors; one of which nothing is known where there is none."""
+    if chain:
+        return chain[0]
+    return Ancestor(pid=0, start=0, comm="", exe=None, argv=None, uid=0, side="unknown")
+
+
+def unseen(path: str, who: Ancestor) -> dict[str, Missing]:
+    """What is not known of the process that stands at this path of the event."""
+    return {f"{path}.{name}": "unknown" for name in ("exe", "argv") if who[name] is None}
