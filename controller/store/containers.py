@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from controller.store import query, schema
+from controller.store import losses, query, schema
 from controller.store.views import ContainerView, rfc3339
 
 if TYPE_CHECKING:
@@ -25,15 +25,18 @@ class ContainerFilter:
     running_only: bool = False
 
 
-_c, _s = schema.containers, schema.sessions
+_c, _s, _a = schema.containers, schema.sessions, schema.activities
 
+_VISITS = select(func.count()).where(_s.c.host == _c.c.host, _s.c.container == _c.c.id)
 _ROWS = select(
     _c,
     schema.hosts.c.name.label("host_name"),
+    _VISITS.where(query.is_visit(_s.c.means)).scalar_subquery().label("sessions"),
+    _VISITS.where(_s.c.means == query.PROBE).scalar_subquery().label("probes"),
     select(func.count())
-    .where(_s.c.host == _c.c.host, _s.c.container == _c.c.id)
+    .where(_a.c.host == _c.c.host, _a.c.container == _c.c.id)
     .scalar_subquery()
-    .label("sessions"),
+    .label("activities"),
 ).join(schema.hosts, schema.hosts.c.id == _c.c.host)
 
 _LATEST = (_c.c.last_seen.desc(), _c.c.host, _c.c.id)
@@ -66,10 +69,10 @@ def show(connection: Connection, container: str, host: str | None = None) -> Con
     if host is not None:
         statement = statement.where(query.on_host(_c.c.host, host))
     row = connection.execute(statement.order_by(*_LATEST).limit(1)).mappings().one_or_none()
-    return None if row is None else _view(row)
+    return None if row is None else _view(row, losses.of_container(connection, row["host"], row["id"]))
 
 
-def _view(row: RowMapping) -> ContainerView:
+def _view(row: RowMapping, lost: dict[str, int] | None = None) -> ContainerView:
     fields = row["body"]["fields"]
     return {
         "host": row["host_name"],
@@ -93,4 +96,8 @@ def _view(row: RowMapping) -> ContainerView:
         "stopped": rfc3339(row["stopped"]),
         "stopped_ns": row["stopped"],
         "sessions": row["sessions"],
+        "probes": row["probes"],
+        "activities": row["activities"],
+        "activities_left_out": row["activities_left_out"],
+        "losses": lost or {},
     }

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, text, update
+from sqlalchemy import case, func, select, update
 
-from controller.store import counters, schema
+from controller.store import counters, losses, schema
 from controller.store.views import OPEN_STATES, HostView, rfc3339
 
 if TYPE_CHECKING:
@@ -68,11 +68,16 @@ def show(connection: Connection, host: str) -> HostView | None:
     rows = connection.execute(select(_h).where((_h.c.id == host) | (_h.c.name == host))).mappings().all()
     by_id = [row for row in rows if row["id"] == host]
     found = by_id or [row for row in rows if row["revoked"] is None] or rows
-    return _views(connection, found)[0] if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    view = _views(connection, found)[0]
+    lost = losses.by_container(connection, view["id"])
+    view["losses_by_container"], view["losses_of_other_containers"] = lost
+    return view
 
 
 def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]:
-    losses = _losses(connection)
+    lost = losses.by_host(connection)
     refused = _refused(connection)
     alerts = _open_alerts(connection)
     return [
@@ -95,27 +100,14 @@ def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]
             "last_event_ns": row["last_event"],
             "skew_ns": row["skew"],
             "heartbeat": row["heartbeat"],
-            "losses": losses.get(row["id"], {}),
+            "losses": lost.get(row["id"], {}),
+            "losses_by_container": [],
+            "losses_of_other_containers": 0,
             "refused": refused.get(row["id"], {}),
             "open_alerts": alerts.get(row["id"], 0),
         }
         for row in rows
     ]
-
-
-def _losses(connection: Connection) -> dict[str, dict[str, int]]:
-    """By host and cause, from the losses that the sensors reported."""
-    body = schema.events.c.body
-    host, cause = schema.events.c.host, body["cause"].as_string()
-    query = (
-        select(host, cause.label("cause"), func.sum(body["count"].as_integer()).label("count"))
-        .where(text(schema.RARE), schema.events.c.kind == "loss")
-        .group_by(host, cause)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["host"], {})[row["cause"]] = row["count"]
-    return found
 
 
 def _refused(connection: Connection) -> dict[str, dict[str, int]]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
+from controller.store import activities
 from controller.store.completion import completed_all, sequence
 from controller.store.dialect import insert, put
 from controller.store.schema import containers, entries, events, sessions
+from sensor import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,6 +149,26 @@ def _stop(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     _seen(connection, host, event["container"], at, event["time"], ("stopped", at))
 
 
+def _activity(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    # Of a container that was not seen to start nothing else may be known, ever.
+    _seen(connection, host, {**_UNKNOWN, "id": event["container_id"]}, sequence(event["id"]), event["time"])
+    activities.take(connection, host, event)
+
+
+_UNKNOWN: Final[wire.Container] = {
+    "id": None,
+    "name": None,
+    "image": None,
+    "runtime": "unknown",
+    "labels": {},
+    "pod": None,
+    "init_pid": None,
+    "user": None,
+    "caps": None,
+    "privileged": None,
+}
+
+
 def _seen(
     connection: Connection,
     host: str,
@@ -206,5 +228,6 @@ _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], Non
     "session_end": _session,
     "start": _start,
     "stop": _stop,
+    "activity": _activity,
     "update": _update,
 }

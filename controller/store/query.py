@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 MIN_ID_PREFIX: Final = 12
 """The shortest beginning of a container id that is taken for one: what `docker ps` prints."""
 
+PROBE: Final = "probe"
+"""The means of health checks, which come in by the thousand: lists leave them out unless they are asked for."""
+
+
+def is_visit(means: ColumnElement[Any]) -> ColumnElement[bool]:
+    """It is no probe; also where the means is not known."""
+    return or_(means.is_(None), means != PROBE)
+
 
 def on_host(column: ColumnElement[str], host: str) -> ColumnElement[bool]:
     """`column` holds the id of a host that has the id or the name `host`."""

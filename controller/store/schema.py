@@ -123,6 +123,21 @@ containers = Table(
     Column("started", BigInteger),
     Column("stopped", BigInteger),
     Column("body", JSON, nullable=False),
+    Column("activities_left_out", BigInteger, nullable=False, server_default="0"),
+)
+
+activities = Table(
+    "activities",
+    metadata,
+    Column("host", String(64), ForeignKey("hosts.id"), primary_key=True),
+    Column("container", String(160), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("what", String(16), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("body", JSON, nullable=False),
+    Index(None, "host", "container", "last"),
 )
 
 sessions = Table(

@@ -236,6 +236,46 @@ class ContainerView(TypedDict):
     stopped: str | None
     stopped_ns: int | None
     sessions: int
+    """Visits to it, probes not counted."""
+    probes: int
+    """Visits to it by means "probe"."""
+    activities: int
+    """Kinds of what it did of itself that are kept."""
+    activities_left_out: int
+    """Kinds beyond what is kept of one container; a kind that was left out and came again counts again."""
+    losses: dict[str, int]
+    """What the sensor reported as lost of this container, by cause. A list leaves it empty."""
+
+
+class ActivityView(TypedDict):
+    """One kind of what a container does of itself. `argv` and the rest are those of its first."""
+
+    key: str
+    what: Literal["exec", "connect"]
+    first: str
+    first_ns: int
+    last: str
+    last_ns: int
+    """When it was counted last: up to a minute after it happened."""
+    count: int
+    uid: int
+    comm: str
+    exe: str | None
+    filename: str | None
+    argv: list[str] | None
+    argv_cut: bool
+    argv_redacted: bool
+    address: str | None
+    port: int | None
+    protocol: str | None
+
+
+class ContainerLoss(TypedDict):
+    """How much of one container was lost. `name` None: it is not known."""
+
+    container: str
+    name: str | None
+    count: int
 
 
 class HostView(TypedDict):
@@ -262,6 +302,10 @@ class HostView(TypedDict):
     heartbeat: wire.Heartbeat | None
     losses: dict[str, int]
     """What the sensor reported as lost, by cause."""
+    losses_by_container: list[ContainerLoss]
+    """Of these what is known to be of one container, those that lost most first. A list leaves it empty."""
+    losses_of_other_containers: int
+    """Of containers beyond those."""
     refused: dict[str, int]
     """What the controller refused of this host, by cause."""
     open_alerts: int

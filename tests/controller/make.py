@@ -156,8 +156,8 @@ def update(sequence: int, target: str, missing: dict[str, str] | None = None, **
     return _event("update", sequence, HOST, target=target, set=paths, missing=missing or {})
 
 
-def loss(sequence: int, cause: str = "ring.entry.full", count: int = 3) -> dict[str, Any]:
-    return _event("loss", sequence, HOST, cause=cause, count=count)
+def loss(sequence: int, cause: str = "ring.entry.full", count: int = 3, **more: Any) -> dict[str, Any]:
+    return _event("loss", sequence, HOST, cause=cause, count=count, **more)
 
 
 def escape(sequence: int, **more: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from controller.store import (
 from tests.controller import make
 from tests.controller.conftest import add_host
 
-PROJECTED = (schema.sessions, schema.entries, schema.containers)
+PROJECTED = (schema.sessions, schema.entries, schema.containers, schema.activities)
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def take(store, host):
 
 def rows(connection):
     return {
-        table.name: [dict(row) for row in connection.execute(select(table).order_by(table.c.id)).mappings()]
+        table.name: [
+            dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()
+        ]
         for table in PROJECTED
     }
 
@@ -196,6 +198,10 @@ def visit() -> list[dict]:
         make.update(14, make.event_id(99), container__name="of nothing"),
         make.update(15, make.event_id(9), container__image="other:1"),
         make.session_end(16, session=3),
+        make.activity(17, count=1),
+        make.activity(18, count=40),
+        make.activity(19, count=2, first=make.BEGIN + make.SECOND, argv=["ls", "-l"]),
+        make.activity(20, key="other", container_id="d" * 64),
     ]
 
 
