@@ -14,6 +14,7 @@ from collections import defaultdict
 from fnmatch import fnmatch
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from vagrant.local import host
@@ -23,6 +24,11 @@ LEFT_OUT_IN_CI: dict[str, str] = {
 }
 
 _skipped = pytest.StashKey[dict[str, list[str]]]()
+
+
+# Hypothesis fails what takes longer than 200 ms: on a busy machine that tells of the machine.
+hypothesis.settings.register_profile("nsentry", deadline=None)
+hypothesis.settings.load_profile("nsentry")
 
 
 def pytest_configure(config):

@@ -114,7 +114,7 @@ def show(state: State, alert_id: str, *, json_: bool) -> None:
 @click.option("--assign", "assignee", metavar="NAME", help="Give it to somebody. Default: to you.")
 @click.pass_obj
 def ack(state: State, alert_id: str, *, assignee: str | None) -> None:
-    r"""Acknowledges an alert: it is yours now, and others see that.
+    r"""Acknowledges an alert: it is yours now, and others see that. A closed one stays closed.
 
     \b
     Example:
@@ -144,6 +144,28 @@ def close(state: State, alert_id: str, *, verdict: AlertState, reason: str) -> N
     """
     _set_state(state, alert_id, verdict, reason)
     output.line(f"closed {text(alert_id)} as {verdict.replace('_', ' ')}")
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@click.option("--reason", metavar="TEXT", help="Why.")
+@click.pass_obj
+def reopen(state: State, alert_id: str, *, reason: str | None) -> None:
+    r"""Opens a closed alert again: it is being investigated. One that is open is left as it is.
+
+    \b
+    Example:
+      nsentry-controller alerts reopen 0f3a5b7c9d1e2f40 --reason "change 4711 was not approved"
+    """
+    from controller.store import alerts as reads  # noqa: PLC0415 - as above
+    from controller.store.views import OPEN_STATES  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        found = reads.show(connection, alert_id, max_events=0)
+    if found is not None and found["state"] in OPEN_STATES:
+        raise FailedError(f"alert {text(alert_id)} is open: its state is {found['state']}")
+    _set_state(state, alert_id, "investigating", reason, reopens=True)
+    output.line(f"opened {text(alert_id)} again")
 
 
 @alerts.command()
@@ -190,14 +212,21 @@ def _change(each: ChangeView) -> None:
     output.line(f"{'  '.join(words)}  [{alert['id']}]")
 
 
-def _set_state(state: State, alert_id: str, wanted: AlertState, reason: str | None) -> None:
+def _set_state(
+    state: State, alert_id: str, wanted: AlertState, reason: str | None, *, reopens: bool = False
+) -> None:
     from controller.store import alerts as store  # noqa: PLC0415 - as above
 
     now = time.time_ns()
     try:
         found = state.write(
-            lambda connection: store.set_state(connection, alert_id, wanted, _actor(), reason, now)
+            lambda connection: store.set_state(
+                connection, alert_id, wanted, _actor(), reason, now, reopen=reopens
+            )
         )
+    except store.ClosedError as error:
+        advice = f"nothing was changed; 'nsentry-controller alerts reopen {text(alert_id)}' opens it again"
+        raise FailedError(f"{error}: {advice}") from error
     except ValueError as error:
         raise FailedError(str(error)) from error
     if not found:

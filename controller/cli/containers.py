@@ -13,6 +13,7 @@ from controller.cli.output import text, when
 
 if TYPE_CHECKING:
     from controller.cli.state import State
+    from controller.store.fleet_views import ActivityView, ContainerView
 
 
 @click.group()
@@ -60,6 +61,8 @@ def list_(
         "STARTED": lambda row: when(row["started"]),
         "STOPPED": lambda row: when(row["stopped"]),
         "SESSIONS": lambda row: str(row["sessions"]),
+        "PROBES": lambda row: str(row["probes"]),
+        "ACTIVITIES": _kinds,
     }
     none = output.nothing("No containers: no sensor has seen one.", (host, name, image, running_only))
     output.listing(rows, columns, none, limit=limit, json_=json_)
@@ -68,27 +71,39 @@ def list_(
 @containers.command()
 @click.argument("container")
 @output.host
+@output.limit
 @output.as_json
 @click.pass_obj
-def show(state: State, container: str, *, host: str | None, json_: bool) -> None:
-    r"""One container, by name, by id or by the first 12 characters of its id.
+def show(state: State, container: str, *, host: str | None, limit: int, json_: bool) -> None:
+    r"""One container, by name, by id or by the first 12 characters of its id; and what it does of itself.
+
+    Its activities are its own execs and connects, without those of visits: what is new first, each with how
+    often it was seen since.
 
     \b
-    Example:
+    Examples:
       nsentry-controller containers show web
+      nsentry-controller containers show web --json | jq -r '.activity[] | select(.what == "connect").address'
     """
+    from controller.store import activities  # noqa: PLC0415 - as above
     from controller.store import containers as reads  # noqa: PLC0415 - as above
 
     with state.reading() as connection:
         found = reads.show(connection, container, host)
+        kinds = activities.list_(connection, found["host_id"], found["id"], limit=limit) if found else []
     if found is None:
         known = "see 'nsentry-controller containers list'"
         raise FailedError(f"there is no container {text(container)}: {known}")
     if json_:
-        output.json_line(found)
-        return
+        output.json_line({**found, "activity": kinds})
+    else:
+        _page(found, kinds)
+
+
+def _page(found: ContainerView, kinds: list[ActivityView]) -> None:
     labels = ", ".join(f"{name}={value}" for name, value in found["labels"].items())
     privileged = {True: "yes", False: "no", None: None}[found["privileged"]]
+    lost = ", ".join(f"{cause} {count}" for cause, count in found["losses"].items())
     output.fields(
         [
             ("name", text(found["name"])),
@@ -105,5 +120,34 @@ def show(state: State, container: str, *, host: str | None, json_: bool) -> None
             ("stopped", when(found["stopped"])),
             ("seen", f"{when(found['first_seen'])} to {when(found['last_seen'])}"),
             ("sessions", str(found["sessions"])),
+            ("probes", str(found["probes"])),
+            ("lost", text(lost)),
+            ("activities", _kinds(found)),
         ]
     )
+    if not kinds:
+        return
+    output.line("")
+    columns = {
+        "FIRST SEEN": lambda kind: when(kind["first"]),
+        "LAST SEEN": lambda kind: when(kind["last"]),
+        "COUNT": lambda kind: str(kind["count"]),
+        "UID": lambda kind: str(kind["uid"]),
+        "WHAT": lambda kind: kind["what"],
+        "OF": _of,
+    }
+    output.table(columns, kinds, "")
+    if len(kinds) < found["activities"]:
+        click.echo(f"Only the first {len(kinds)} are shown, there are more: see --limit.", err=True)
+
+
+def _kinds(row: ContainerView) -> str:
+    left_out = f" ({row['activities_left_out']} left out)" if row["activities_left_out"] else ""
+    return f"{row['activities']}{left_out}"
+
+
+def _of(kind: ActivityView) -> str:
+    if kind["what"] == "exec":
+        return output.command_line(kind)
+    address = f"[{kind['address']}]" if ":" in (kind["address"] or "") else kind["address"]
+    return text(f"{address}:{kind['port']} by {kind['exe'] or kind['comm']}")

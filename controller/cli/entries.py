@@ -43,9 +43,10 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     """
     from controller.store import entries as reads  # noqa: PLC0415 - help does not wait for it
 
-    filters = reads.EntryFilter(**wanted)  # type: ignore[arg-type]  # click: by the options above
+    filters = reads.EntryFilter(**output.with_probes(wanted))
     with state.reading() as connection:
         rows = reads.list_(connection, filters, limit + 1)
+        probes = 0 if wanted["means"] else reads.probes(connection, filters)
     columns = {
         "TIME": lambda row: output.when(row["time"]),
         "HOST": lambda row: output.text(row["host"]),
@@ -58,6 +59,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     }
     none = output.nothing("No entries: nobody was seen entering a container.", wanted.values())
     output.listing(rows, columns, none, limit=limit, json_=json_)
+    output.probes_left_out(probes)
 
 
 def _mark(row: EntryView) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import click
 
 from controller.cli import times
+from controller.store.views import MANY_PROBES
 from sensor import wire
 
 if TYPE_CHECKING:
@@ -123,7 +124,27 @@ since = click.option(
 )
 until = click.option("--until", type=times.Moment(), metavar="TIME", help="Before then.")
 host = click.option("--host", metavar="NAME", help="Only of this host (name or id).")
-means = click.option("--means", type=click.Choice(get_args(wire.Means)), help="Only by this means.")
+ALL: Final = "all"
+means = click.option(
+    "--means",
+    type=click.Choice((ALL, *get_args(wire.Means))),
+    help="Only by this means. Default: by any but probe (health checks); all: by any.",
+)
+
+
+def with_probes(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a filter, with what `--means` says of probes in the terms of the store."""
+    chosen = wanted["means"]
+    return {**wanted, "means": None if chosen == ALL else chosen, "probes": chosen == ALL}
+
+
+def probes_left_out(count: int) -> None:
+    """Says on stderr how many health checks a list does not show; nothing where there are none."""
+    if count:
+        many = f"{count} or more" if count >= MANY_PROBES else str(count)
+        click.echo(f"Health checks (means probe) that are not shown: {many}, see --means.", err=True)
+
+
 container = click.option(
     "--container", metavar="NAME", help="Only of this container: name, id, or 12 characters of its id."
 )

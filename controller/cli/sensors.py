@@ -14,7 +14,7 @@ from controller.cli.output import text, when
 
 if TYPE_CHECKING:
     from controller.cli.state import State
-    from controller.store.views import HostView
+    from controller.store.fleet_views import HostView
 
 SILENT_AFTER_S: Final = 120
 
@@ -25,9 +25,10 @@ def sensors() -> None:
 
 
 @sensors.command("list")
+@click.option("--replaced", is_flag=True, help="Also hosts that were enrolled again since, under a new id.")
 @output.as_json
 @click.pass_obj
-def list_(state: State, *, json_: bool) -> None:
+def list_(state: State, *, replaced: bool, json_: bool) -> None:
     r"""Every host that was enrolled: when it last spoke, what it lost, what of it was refused.
 
     \b
@@ -38,8 +39,9 @@ def list_(state: State, *, json_: bool) -> None:
     from controller.store import counters, hosts  # noqa: PLC0415 - help does not wait for it
 
     with state.reading() as connection:
-        rows = hosts.list_(connection)
+        every = hosts.list_(connection)
         refused = counters.all_(connection, "refused.")
+    rows = [row for row in every if replaced or row["replaced_by"] is None]
     if json_:
         output.json_lines(rows)
         return
@@ -55,13 +57,73 @@ def list_(state: State, *, json_: bool) -> None:
     }
     output.table(columns, rows, "No sensors: make a token with 'nsentry-controller token create'.")
     strangers = {
-        cause: count - sum(row["refused"].get(cause, 0) for row in rows)
+        cause: count - sum(row["refused"].get(cause, 0) for row in every)
         for cause, count in ((name.removeprefix("refused."), count) for name, count in refused.items())
         if "/" not in cause
     }
     told = _counts({cause: count for cause, count in strangers.items() if count > 0})
     if told != output.UNKNOWN:
         output.line(f"Refused of strangers: {told}")
+    if len(rows) < len(every):
+        click.echo(f"Replaced hosts that are not shown: {len(every) - len(rows)}, see --replaced.", err=True)
+
+
+@sensors.command()
+@click.argument("host")
+@output.as_json
+@click.pass_obj
+def show(state: State, host: str, *, json_: bool) -> None:
+    r"""One host (name or id): how it is, what was lost and of which containers, and what its sensor noted.
+
+    \b
+    Examples:
+      nsentry-controller sensors show web-3
+      nsentry-controller sensors show web-3 --json | jq .losses_by_container
+    """
+    from controller.store import hosts  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        found = hosts.show(connection, host)
+    if found is None:
+        raise _none(host)
+    if json_:
+        output.json_line(found)
+    else:
+        _page(found)
+
+
+def _page(found: HostView) -> None:
+    beat = found["heartbeat"]
+    why = f": {text(beat['loader_reason'])}" if beat else ""
+    output.fields(
+        [
+            ("name", text(found["name"])),
+            ("id", text(found["id"])),
+            ("state", _state(found)),
+            ("system", text(f"{found['os']}, {found['kernel']}, {found['arch']}")),
+            ("sensor", text(found["sensor"])),
+            ("loader", text(beat["loader"] if beat else None) + why),
+            ("enrolled", when(found["enrolled"])),
+            ("revoked", when(found["revoked"])),
+            ("replaced by", text(found["replaced_by"])),
+            ("last seen", when(found["last_seen"])),
+            ("last event", when(found["last_event"])),
+            ("open alerts", str(found["open_alerts"])),
+            ("lost", _counts(found["losses"])),
+            ("refused", _counts(found["refused"])),
+            *(("degraded", text(sentence)) for sentence in (beat["degraded"] if beat else ())),
+        ]
+    )
+    if found["losses_by_container"]:
+        output.line("")
+        columns = {
+            "LOST": lambda each: str(each["count"]),
+            "CONTAINER": lambda each: text(each["name"]),
+            "ID": lambda each: text(each["container"]),
+        }
+        output.table(columns, found["losses_by_container"], "")
+    if found["losses_of_other_containers"]:
+        output.line(f"... and {found['losses_of_other_containers']} of other containers")
 
 
 @sensors.command()
@@ -79,16 +141,20 @@ def revoke(state: State, host: str) -> None:
     with state.reading() as connection:
         found = hosts.show(connection, host)
     if found is None:
-        advice = "no host, or several, of this name or id: see 'nsentry-controller sensors list'"
-        raise FailedError(f"{text(host)}: {advice}")
+        raise _none(host)
     if not state.write(lambda connection: enrolment.revoke(connection, found["id"], time.time_ns())):
         raise FailedError(f"{text(host)} was revoked already, at {when(found['revoked'])}")
     output.line(f"revoked {text(found['name'])} ({found['id']})")
 
 
+def _none(host: str) -> FailedError:
+    advice = "no host, or several, of this name or id: see 'nsentry-controller sensors list'"
+    return FailedError(f"{text(host)}: {advice}")
+
+
 def _state(row: HostView) -> str:
     if row["revoked"] is not None:
-        return "revoked"
+        return "revoked" if row["replaced_by"] is None else "replaced"
     if row["last_seen_ns"] is None:
         return "enrolled"
     if time.time_ns() - row["last_seen_ns"] > SILENT_AFTER_S * 1_000_000_000:

@@ -39,9 +39,10 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     """
     from controller.store import sessions as reads  # noqa: PLC0415 - help does not wait for it
 
-    filters = reads.SessionFilter(**wanted)  # type: ignore[arg-type]  # click: by the options above
+    filters = reads.SessionFilter(**output.with_probes(wanted))
     with state.reading() as connection:
         rows = reads.list_(connection, filters, limit + 1)
+        probes = 0 if wanted["means"] else reads.probes(connection, filters)
     columns = {
         "BEGAN": lambda row: output.when(row["began"]),
         "HOST": lambda row: output.text(row["host"]),
@@ -55,6 +56,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     }
     none = output.nothing("No sessions: nobody was seen inside a container.", wanted.values())
     output.listing(rows, columns, none, limit=limit, json_=json_)
+    output.probes_left_out(probes)
 
 
 @sessions.command()

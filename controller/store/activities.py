@@ -15,8 +15,9 @@ from sqlalchemy import and_, delete, func, select, update
 from controller.store import query
 from controller.store.completion import sequence
 from controller.store.dialect import put
+from controller.store.fleet_views import ActivityView
 from controller.store.schema import activities, containers
-from controller.store.views import ActivityView, rfc3339
+from controller.store.views import rfc3339
 from controller.validity import MAX_INT
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from controller.store import sessions
 from controller.store.alert_filter import FACETS, AlertFilter, conditions, facets
 from controller.store.raising import NewAlert, NewFinding, Raised, alert_id, note, raise_, refresh
 from controller.store.schema import alert_history, alerts, findings, hosts
-from controller.store.triage import assign, comment, set_state
+from controller.store.triage import ClosedError, assign, comment, set_state
 from controller.store.views import (
     SEVERITIES,
     AlertRow,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FACETS",
     "AlertFilter",
+    "ClosedError",
     "NewAlert",
     "NewFinding",
     "Order",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from controller.store import losses, query, schema
-from controller.store.views import ContainerView, rfc3339
+from controller.store.fleet_views import ContainerView
+from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping

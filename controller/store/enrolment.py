@@ -62,10 +62,11 @@ def enrol(connection: Connection, wanted: wire.Enrolment, now: int) -> tuple[str
     )
     if used.rowcount != 1:
         return None
+    host, credential = f"h{secrets.token_hex(8)}", tokens.new("sensor")
     if wanted["machine"] is not None:
         same = (hosts.c.machine == wanted["machine"]) & (hosts.c.name == wanted["name"])
-        connection.execute(update(hosts).where(same, hosts.c.revoked.is_(None)).values(revoked=now))
-    host, credential = f"h{secrets.token_hex(8)}", tokens.new("sensor")
+        before = update(hosts).where(same, hosts.c.revoked.is_(None))
+        connection.execute(before.values(revoked=now, replaced_by=host))
     row = {
         "id": host,
         "credential": tokens.digest(credential),

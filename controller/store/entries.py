@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
 from controller.store import query
 from controller.store.schema import entries, hosts
-from controller.store.views import EntryView, rfc3339
+from controller.store.views import MANY_PROBES, EntryView, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class EntryFilter:
     """Name, id, or the beginning of an id (12 characters or more)."""
     image: str | None = None
     means: str | None = None
+    probes: bool = True
+    """Also those by means "probe", where `means` is not set."""
     uid: int | None = None
     session: str | None = None
     kind: str | None = None
@@ -47,20 +49,33 @@ def list_(
     before: tuple[int, str] | None = None,
 ) -> list[EntryView]:
     """Newest first. `before` is the (time_ns, id) of the last one of the page before."""
-    wanted = filters or EntryFilter()
-    statement = _ROWS.where(*query.between(entries.c.time, wanted.since, wanted.until))
+    statement = _ROWS.where(*_conditions(filters or EntryFilter()))
+    page = query.newest_first(statement, entries.c.time, entries.c.id, limit, before)
+    return [view(row.body, row.host, row.name) for row in connection.execute(page)]
+
+
+def probes(connection: Connection, filters: EntryFilter) -> int:
+    """How many probes `list_` would return if it left out all else; counted up to `MANY_PROBES`."""
+    wanted = replace(filters, means=None, probes=True)
+    found = (
+        select(entries.c.id).where(query.is_probe(entries.c.means), *_conditions(wanted)).limit(MANY_PROBES)
+    )
+    return connection.execute(select(func.count()).select_from(found.subquery())).scalar_one()
+
+
+def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
+    made = query.between(entries.c.time, wanted.since, wanted.until)
     for name in ("image", "means", "uid", "session", "kind"):
         value = getattr(wanted, name)
         if value is not None:
-            statement = statement.where(entries.c[name] == value)
+            made.append(entries.c[name] == value)
+    if wanted.means is None and not wanted.probes:
+        made.append(query.is_visit(entries.c.means))
     if wanted.host is not None:
-        statement = statement.where(query.on_host(entries.c.host, wanted.host))
+        made.append(query.on_host(entries.c.host, wanted.host))
     if wanted.container is not None:
-        statement = statement.where(
-            query.is_container(entries.c.container, entries.c.container_name, wanted.container)
-        )
-    page = query.newest_first(statement, entries.c.time, entries.c.id, limit, before)
-    return [view(row.body, row.host, row.name) for row in connection.execute(page)]
+        made.append(query.is_container(entries.c.container, entries.c.container_name, wanted.container))
+    return made
 
 
 def show(connection: Connection, entry_id: str) -> EntryView | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, select, update
 
 from controller.store import counters, losses, schema
-from controller.store.views import OPEN_STATES, HostView, rfc3339
+from controller.store.fleet_views import HostView
+from controller.store.views import OPEN_STATES, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +55,12 @@ def heard(connection: Connection, contact: Contact) -> None:
     connection.execute(update(_h).where(_h.c.id == host["id"]).values(values))
 
 
-def list_(connection: Connection) -> list[HostView]:
-    """All hosts by name, revoked ones included."""
-    rows = connection.execute(select(_h).order_by(_h.c.name, _h.c.enrolled)).mappings().all()
+def list_(connection: Connection, *, replaced: bool = True) -> list[HostView]:
+    """All hosts by name, revoked ones included; `replaced`: also those that were enrolled again since."""
+    statement = select(_h).order_by(_h.c.name, _h.c.enrolled)
+    if not replaced:
+        statement = statement.where(_h.c.replaced_by.is_(None))
+    rows = connection.execute(statement).mappings().all()
     return _views(connection, rows)
 
 
@@ -93,6 +97,7 @@ def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]
             "enrolled_ns": row["enrolled"],
             "revoked": rfc3339(row["revoked"]),
             "revoked_ns": row["revoked"],
+            "replaced_by": row["replaced_by"],
             "boot": row["boot"],
             "last_seen": rfc3339(row["last_seen"]),
             "last_seen_ns": row["last_seen"],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, func, select, text
 
+from controller.store.fleet_views import ContainerLoss
 from controller.store.schema import RARE, containers, events
-from controller.store.views import ContainerLoss
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, or_, select, tuple_
+from sqlalchemy import and_, literal_column, or_, select, tuple_
 
 from controller.store.schema import hosts
 
@@ -17,6 +17,11 @@ MIN_ID_PREFIX: Final = 12
 
 PROBE: Final = "probe"
 """The means of health checks, which come in by the thousand: lists leave them out unless they are asked for."""
+
+
+def is_probe(means: ColumnElement[Any]) -> ColumnElement[bool]:
+    """It is one. As a literal: SQLite uses a partial index on the same words only."""
+    return means == literal_column(f"'{PROBE}'")
 
 
 def is_visit(means: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -48,6 +48,7 @@ hosts = Table(
     Column("credential", String(64), nullable=False, unique=True),  # SHA-256, hex; the secret is not kept
     Column("enrolled", BigInteger, nullable=False),
     Column("revoked", BigInteger),
+    Column("replaced_by", String(64)),  # the host that the same machine was enrolled as again
     Column("boot", Text),
     Column("last_seen", BigInteger),
     Column("last_event", BigInteger),
@@ -178,6 +179,15 @@ entries = Table(
     Index(None, "container", "time"),
     Index(None, "session"),
 )
+
+# Health checks come by the thousand and are mostly counted; all others stand in their way then.
+for _name, _time in ((sessions, sessions.c.began), (entries, entries.c.time)):
+    Index(
+        f"ix_{_name.name}_probes",
+        _time,
+        sqlite_where=text("means = 'probe'"),
+        postgresql_where=text("means = 'probe'"),
+    )
 
 alerts = Table(
     "alerts",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import func, select
@@ -11,12 +11,20 @@ from sqlalchemy import func, select
 from controller.detect.sentence import sentence
 from controller.store import entries, query, schema
 from controller.store.completion import completed_all
-from controller.store.views import EntryView, EventView, Execution, SessionRow, SessionView, rfc3339
+from controller.store.views import (
+    MANY_PROBES,
+    EntryView,
+    EventView,
+    Execution,
+    SessionRow,
+    SessionView,
+    rfc3339,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
 SHOWN_EVENTS = 2000
 
@@ -28,6 +36,8 @@ class SessionFilter:
     host: str | None = None
     container: str | None = None
     means: str | None = None
+    probes: bool = True
+    """Also those by means "probe", where `means` is not set."""
     open_only: bool = False
     """Only sessions that have not ended."""
     since: int | None = None
@@ -60,18 +70,37 @@ def list_(
     before: tuple[int, str] | None = None,
 ) -> list[SessionRow]:
     """Newest first by `began`. `before` is the (began_ns, id) of the last one of the page before."""
-    wanted = filters or SessionFilter()
-    statement = _ROWS.where(*query.between(_s.c.began, wanted.since, wanted.until))
-    if wanted.host is not None:
-        statement = statement.where(query.on_host(_s.c.host, wanted.host))
-    if wanted.container is not None:
-        statement = statement.where(query.is_container(_s.c.container, _e.c.container_name, wanted.container))
-    if wanted.means is not None:
-        statement = statement.where(_s.c.means == wanted.means)
-    if wanted.open_only:
-        statement = statement.where(_s.c.ended.is_(None))
-    page = query.newest_first(statement, _s.c.began, _s.c.id, limit, before)
+    page = query.newest_first(
+        _ROWS.where(*_conditions(filters or SessionFilter())), _s.c.began, _s.c.id, limit, before
+    )
     return [_row(row, _opened_by(row)) for row in connection.execute(page).mappings()]
+
+
+def probes(connection: Connection, filters: SessionFilter) -> int:
+    """How many probes `list_` would return if it left out all else; counted up to `MANY_PROBES`."""
+    wanted = replace(filters, means=None, probes=True)
+    found = (
+        select(_s.c.id)
+        .join(_e, _e.c.id == _s.c.entry, isouter=True)
+        .where(query.is_probe(_s.c.means), *_conditions(wanted))
+        .limit(MANY_PROBES)
+    )
+    return connection.execute(select(func.count()).select_from(found.subquery())).scalar_one()
+
+
+def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
+    made = query.between(_s.c.began, wanted.since, wanted.until)
+    if wanted.host is not None:
+        made.append(query.on_host(_s.c.host, wanted.host))
+    if wanted.container is not None:
+        made.append(query.is_container(_s.c.container, _e.c.container_name, wanted.container))
+    if wanted.means is not None:
+        made.append(_s.c.means == wanted.means)
+    elif not wanted.probes:
+        made.append(query.is_visit(_s.c.means))
+    if wanted.open_only:
+        made.append(_s.c.ended.is_(None))
+    return made
 
 
 def show(connection: Connection, session_id: str, max_events: int = SHOWN_EVENTS) -> SessionView | None:

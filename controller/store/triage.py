@@ -20,12 +20,25 @@ MAX_COMMENT: Final = 4096
 MAX_NAME: Final = 128
 
 
+class ClosedError(ValueError):
+    """Somebody has closed the alert, and what would open it again was not meant to."""
+
+
 def set_state(
-    connection: Connection, alert_id: str, state: AlertState, actor: str, reason: str | None, now: int
+    connection: Connection,
+    alert_id: str,
+    state: AlertState,
+    actor: str,
+    reason: str | None,
+    now: int,
+    *,
+    reopen: bool = False,
 ) -> bool:
     """Moves the alert to `state`; False if there is none. ValueError: unknown state, no reason to close.
 
-    Moving it to the state that it has already changes nothing, unless the reason is another.
+    Moving it to the state that it has already changes nothing, unless the reason is another. A closed alert
+    is opened only with `reopen`, else ClosedError: who acknowledges what somebody else closed meanwhile has
+    not seen that.
     """
     if state not in (*OPEN_STATES, *CLOSED_STATES):
         raise ValueError(f"no such state: {state!r}; there are {', '.join((*OPEN_STATES, *CLOSED_STATES))}")
@@ -37,6 +50,8 @@ def set_state(
     row = _row(connection, alert_id)
     if row is None:
         return False
+    if row.state in CLOSED_STATES and state in OPEN_STATES and not reopen:
+        raise ClosedError(f"the alert is closed as {row.state.replace('_', ' ')}")
     kept = reason if state in CLOSED_STATES else None
     if (row.state, row.close_reason) != (state, kept):
         _change(connection, alert_id, {"state": state, "close_reason": kept}, now)

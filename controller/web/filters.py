@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the list of alerts shows, as its address says it: the whole state of the page is in the URL (Q5).
 
-    /alerts?severity=high&severity=critical&-host=build1&state=any&q=nsenter&since=24h&order=newest
+    /alerts?severity=high&severity=critical&-host=build1&state=all&q=nsenter&since=24h&order=newest
 
 A facet's name asks for one of the values, with a minus before it for none of them; an empty value means "not
-known". Without `state` the open alerts are meant, `state=any` stands for all. Pure.
+known". Without `state` the open alerts are meant, `state=all` stands for all. Pure.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Query:
             if name == "state" and values == DEFAULT_STATE:
                 values = ()
             elif name == "state" and not values:
-                values = ("any",)
+                values = ("all",)
             pairs += [(name, value) for value in values]
             pairs += [(f"-{name}", value) for value in self.exclude.get(name, ())]
         rest = {"q": self.text, "since": self.since, "order": "" if self.order == "severity" else self.order}
@@ -137,7 +137,7 @@ def parse(params: QueryParams) -> Query:
     include = {name: _values(params, name) for name in FACETS}
     if "state" not in params:
         include["state"] = DEFAULT_STATE
-    elif "any" in include["state"]:
+    elif "all" in include["state"]:
         include["state"] = ()
     since = params.get("since", "")
     page = params.get("page", "1")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from controller.store.views import HostView
+    from controller.store.fleet_views import HostView
 
 SILENT_S = 90
 """A sensor speaks at least every 15 s, even when nothing happens; after six times that it is silent."""

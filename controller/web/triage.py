@@ -31,7 +31,7 @@ def state(request: Request, fields: Mapping[str, str]) -> Response:
     return _change(
         request,
         lambda connection, alert, now: alerts.set_state(
-            connection, alert, wanted, request.state.user, reason, now
+            connection, alert, wanted, request.state.user, reason, now, reopen=fields.get("reopen") == "yes"
         ),
     )
 
@@ -59,6 +59,9 @@ def _change(request: Request, work: Callable[[Connection, str, int], bool]) -> R
     alert = request.path_params["alert"]
     try:
         done = request.app.state.store.write(lambda connection: work(connection, alert, time.time_ns()))
+    except alerts.ClosedError as error:
+        advice = "look at why, and open it again if it is not over"
+        raise HTTPException(409, f"Not changed: {error}; {advice}.") from error
     except ValueError as error:
         raise HTTPException(400, f"Not changed: {error}.") from error
     if not done:

@@ -46,7 +46,7 @@ def test_list_alert_close_by_keyboard_alone(open_page, served):
 
 def test_j_leads_to_the_next_alert_beside_an_open_one(open_page):
     """On an alert, j opens the next one of the list that it was chosen from."""
-    page = open_page("/alerts?host=build-7&order=newest&state=any")
+    page = open_page("/alerts?host=build-7&order=newest&state=all")
     ids = [row.get_attribute("data-alert") for row in page.locator(".alerts > li").all()]
     page.click(f"#row-{ids[1]} a.open")
     page.wait_for_url(f"**/{ids[1]}?*")

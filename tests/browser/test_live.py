@@ -18,7 +18,7 @@ def _order(page):
 
 def test_new_alert_shows_as_a_pill_and_moves_no_row(open_page, hosts):
     """Q9: a visit that comes in now shows as "1 new"; counts follow; the rows stay as they were."""
-    page = open_page("/alerts?host=db-1&state=any")
+    page = open_page("/alerts?host=db-1&state=all")
     page.wait_for_selector("#live[data-live=on]")
     open_before = int(page.inner_text("#open-count"))
     page.evaluate("window.notReloaded = true")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 PAGES = {
     "alerts": "/alerts",
-    "filtered": "/alerts?severity=high&-host=lab-3&state=any&q=root",
+    "filtered": "/alerts?severity=high&-host=lab-3&state=all&q=root",
     "nothing": "/alerts?q=no-such-thing",
     "alert": "/alerts/{alert}",
     "hostile": "/alerts/{hostile}",

@@ -14,7 +14,7 @@ from controller.web import filters
 
 NAMES = st.sampled_from([*FACETS, *(f"-{name}" for name in FACETS), "q", "since", "order", "page", "other"])
 VALUES = st.one_of(
-    st.text(max_size=20), st.sampled_from(["open", "any", "high", "24h", "newest", "2", "", "0"])
+    st.text(max_size=20), st.sampled_from(["open", "all", "high", "24h", "newest", "2", "", "0"])
 )
 ADDRESSES = st.lists(st.tuples(NAMES, VALUES), max_size=12).map(QueryParams)
 
@@ -51,8 +51,8 @@ def test_open_alerts_are_meant_without_a_state():
 
 
 def test_any_state_and_not_known_can_be_asked_for():
-    """`state=any` is all states; an empty value is "not known"."""
-    query = filters.parse(QueryParams("state=any&user="))
+    """`state=all` is all states; an empty value is "not known"."""
+    query = filters.parse(QueryParams("state=all&user="))
     assert query.filter(0).include == {"user": ("",)}
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What containers do of themselves, by container. Frozen, as the step before."""
+"""What containers do of themselves, by container; health checks and replaced hosts are told apart.
+
+Frozen, as the step before.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds a table and a column; what is there stays as it is."""
+    """Adds a table, columns and indexes; what is there stays as it is."""
     op.create_table(
         "activities",
         sa.Column("host", sa.String(64), sa.ForeignKey("hosts.id", name="fk_activities_host_hosts")),
@@ -30,6 +33,10 @@ def upgrade() -> None:
     op.add_column(
         "containers", sa.Column("activities_left_out", sa.BigInteger, nullable=False, server_default="0")
     )
+    op.add_column("hosts", sa.Column("replaced_by", sa.String(64)))
+    for table, column in (("sessions", "began"), ("entries", "time")):
+        where = sa.text("means = 'probe'")
+        op.create_index(f"ix_{table}_probes", table, [column], sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
