@@ -14,65 +14,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from controller.bus import EmbeddedBus
 from controller.cli import main
 from controller.cli.report import span
-from controller.detect.worker import Worker
-from controller.store import migrate
 from tests.controller import make
-from tests.controller.conftest import add_host
-from tests.controller.serving import PROGRAM, Served
+from tests.controller.cli.conftest import HOSTILE, visit_alert
+from tests.controller.serving import PROGRAM
 
 OURS = "controller.cli."
-HOSTILE = ["sh", "-c", "\x1b]0;owned\x07\u202e", "\x9b2J", "a\nb", "<b>"]
-
-
-@pytest.fixture(scope="module")
-def state(tmp_path_factory, initialised):
-    """A state folder with an entry, a visit with an alert, and an attempt, judged by the real worker."""
-    served = Served.copy_of(initialised, tmp_path_factory.mktemp("cli") / "state")
-    with migrate.open_store(served.database) as store:
-        store.write(add_host)
-        bus = EmbeddedBus(store)
-        events = [
-            make.start(1),
-            make.entry(2, process=make.process(1000, *HOSTILE, tty="pts/0")),
-            make.command(3, "curl", "http://192.0.2.1/x", pid=1001),
-            make.ended(4, 1001, code=7),
-            make.session_end(5, code=None, signal=9),
-            make.attempt(6, session=2),
-            make.loss(7),
-            make.loss(8, "kernel.lost.ordinary", 5, container_id=make.CONTAINER),
-            make.activity(9, argv=HOSTILE, count=12),
-            make.activity(10, key="c", what="connect", address="2001:db8::7", port=443, protocol="tcp"),
-            make.entry(11, session=3, means="probe"),
-            make.session_end(12, session=3),
-        ]
-        bus.append(make.HOST, events, make.BEGIN).result()
-        worker = Worker(store, bus)
-        while worker.run_once():
-            pass
-    return served.state
-
-
-@pytest.fixture
-def run(state, monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-    def invoke(*words, **options):
-        return CliRunner().invoke(main, ["--state", str(state), *words], **options)
-
-    return invoke
-
-
-@pytest.fixture
-def ok(run):
-    def invoke(*words, **options):
-        done = run(*words, **options)
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    return invoke
 
 
 def commands(group=main, path=()):
@@ -173,13 +121,6 @@ def test_what_people_read_cannot_steer_their_terminal(ok, words):
     assert all(line.isprintable() for line in printed.splitlines()), printed
 
 
-def visit_alert(ok):
-    """The alert of the visit, not that of the attempt."""
-    rows = map(json.loads, ok("alerts", "list", "--state", "all", "--json").splitlines())
-    (alert,) = [row for row in rows if row["session"] == make.session_id()]
-    return alert
-
-
 def test_an_alert_page_answers_who_what_where_how(ok):
     alert = visit_alert(ok)
     page = ok("alerts", "show", alert["id"])
@@ -218,58 +159,6 @@ def test_an_alert_is_acknowledged_and_closed_with_a_reason(run, ok, monkeypatch)
     ]
     assert alert["id"] in ok("alerts", "list", "--state", "false_positive", "--json")
     assert alert["id"] in ok("alerts", "list", "--state", "all", "--json")
-
-
-def test_a_closed_alert_is_opened_again_only_by_who_says_so(run, ok):
-    """Who acknowledges what somebody else closed meanwhile has not seen that it is closed."""
-    alert = visit_alert(ok)
-    ok("alerts", "close", alert["id"], "--as", "benign_true_positive", "--reason", "change 4711")
-
-    refused = run("alerts", "ack", alert["id"], "--assign", "bob")
-
-    assert refused.exit_code == 1
-    assert "closed as benign true positive" in refused.stderr
-    assert f"alerts reopen {alert['id']}" in refused.stderr
-    shown = json.loads(ok("alerts", "show", alert["id"], "--json"))
-    assert (shown["state"], shown["close_reason"]) == ("benign_true_positive", "change 4711")
-    assert shown["assignee"] != "bob"
-    ok("alerts", "reopen", alert["id"], "--reason", "it was not approved")
-    assert json.loads(ok("alerts", "show", alert["id"], "--json"))["state"] == "investigating"
-    assert run("alerts", "reopen", alert["id"]).exit_code == 1
-    assert run("alerts", "reopen", "0" * 16).exit_code == 1
-
-
-def test_health_checks_are_listed_only_when_asked_for_and_counted(run, ok):
-    for noun, all_ in (("entries", 3), ("sessions", 3)):
-        done = run(noun, "list", "--json")
-        assert '"means":"probe"' not in done.stdout
-        assert "Health checks (means probe) that are not shown: 1," in done.stderr
-        (only,) = ok(noun, "list", "--means", "probe", "--json").splitlines()
-        assert json.loads(only)["means"] == "probe"
-        assert len(ok(noun, "list", "--means", "all", "--json").splitlines()) == all_
-    assert json.loads(ok("containers", "show", "web", "--json"))["probes"] == 1
-
-
-def test_what_a_container_does_of_itself_is_shown_with_how_often(ok):
-    shown = json.loads(ok("containers", "show", "web", "--json"))
-    page = ok("containers", "show", "web")
-
-    by_what = {each["what"]: each for each in shown["activity"]}
-    assert by_what["exec"]["argv"] == HOSTILE
-    assert by_what["exec"]["count"] == 12
-    assert (shown["activities"], shown["activities_left_out"]) == (2, 0)
-    assert "[2001:db8::7]:443 by /bin/busybox" in page
-    assert json.loads(ok("containers", "list", "--json"))["activities"] == 2
-
-
-def test_losses_are_told_by_container(ok):
-    """Of the host by container, of the container by cause."""
-    shown = json.loads(ok("sensors", "show", "n1", "--json"))
-
-    assert shown["losses_by_container"] == [{"container": make.CONTAINER, "name": "web", "count": 5}]
-    assert "web" in ok("sensors", "show", "n1")
-    container = json.loads(ok("containers", "show", "web", "--json"))
-    assert container["losses"] == {"kernel.lost.ordinary": 5}
 
 
 @pytest.mark.parametrize("noun", ["entries", "sessions", "alerts", "containers", "sensors"])
