@@ -150,14 +150,15 @@ static __always_inline void tell_exec(struct task_struct *task, struct linux_bin
 		return;
 	fill_head(&event->head, EVENT_ORDINARY_EXEC, task);
 	event->key = *key;
+	event->exe_len = 0;
 	event->filename_len = 0;
 	event->pad = 0;
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));
 	READ(fs, task->fs);
-	used = fs ? write_path(&file->f_path, &fs->root, event->texts, 0, PATH_LEN, &cut) : 0;
-	used = BOUNDED(used, PATH_LEN);
-	event->exe_len = used;
+	if (fs)
+		write_path(&file->f_path, &fs->root, event->texts, &event->exe_len, PATH_LEN, &cut);
+	used = BOUNDED(event->exe_len, PATH_LEN);
 	if (cut)
 		event->head.flags |= FLAG_EXE_CUT;
 	READ(filename, bprm->filename);

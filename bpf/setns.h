@@ -38,11 +38,10 @@ static __always_inline u64 write_caller(struct task_struct *task, struct event_s
 	READ(fs, task->fs);
 	if (!fs || !file) /* a thread of the kernel */
 		return 0;
-	used = write_path(&file->f_path, &fs->root, event->texts, 0, PATH_LEN, &cut);
-	event->exe_len = used;
+	write_path(&file->f_path, &fs->root, event->texts, &event->exe_len, PATH_LEN, &cut);
 	if (cut)
 		event->head.flags |= FLAG_EXE_CUT;
-	used = BOUNDED(used, PATH_LEN);
+	used = BOUNDED(event->exe_len, PATH_LEN);
 	event->argv_total = read_argv(task, &event->texts[used], CALLER_ARGV_LEN, &length, &fault);
 	event->argv_len = length;
 	if (fault)

@@ -9,12 +9,12 @@ of the programs' run time (kernel.bpf_stats_enabled) stands beside them.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from vagrant.local.stack import Stack
 
@@ -76,20 +76,41 @@ def statistics() -> Iterator[None]:
         STATS.write_text(before)
 
 
-def run_times(pid: int) -> dict[str, tuple[int, int]]:
-    """Run time in ns and number of runs of each program that the process holds.
+def _held(pid: int, say: str) -> dict[int, int]:
+    """Number of each program that the process holds, to what its descriptor says under `say`.
 
-    Whose a program is, is read from its descriptors: Debian's bpftool is built without what tells "pids".
+    Whose a program is, is read from the descriptors: Debian's bpftool is built without what tells "pids".
     """
-    held = set()
+    held = {}
     for info in Path(f"/proc/{pid}/fdinfo").iterdir():
         with suppress(FileNotFoundError):  # closed since
-            held.update(map(int, re.findall(r"^prog_id:\s+(\d+)$", info.read_text(), re.MULTILINE)))
-    shown = subprocess.run(
-        ["bpftool", "-j", "prog", "show"], check=True, capture_output=True, text=True
-    ).stdout
+            said = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+            if "prog_id" in said and say in said:
+                held[int(said["prog_id"])] = int(said[say])
+    return held
+
+
+def _shown() -> list[dict[str, Any]]:
+    shown = subprocess.run(["bpftool", "-j", "prog", "show"], check=True, capture_output=True, text=True)
+    programs: list[dict[str, Any]] = json.loads(shown.stdout)
+    return programs
+
+
+def run_times(pid: int) -> dict[str, tuple[int, int]]:
+    """Run time in ns and number of runs of each program that the process holds."""
+    held = _held(pid, "prog_id")
     return {
         program.get("name", str(program["id"])): (program.get("run_time_ns", 0), program.get("run_cnt", 0))
-        for program in json.loads(shown)
+        for program in _shown()
+        if program["id"] in held
+    }
+
+
+def verified_steps(pid: int) -> dict[str, int]:
+    """Instructions that the verifier went through for each program; nothing before Linux 5.16."""
+    held = _held(pid, "verified_insns")
+    return {
+        program.get("name", str(program["id"])): held[program["id"]]
+        for program in _shown()
         if program["id"] in held
     }
