@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -109,10 +110,18 @@ def _engine(ground: Ground) -> list[str]:
     subprocess.run(
         [*command, "import", "-", PODMAN_IMAGE], input=root_file_system(), check=True, capture_output=True
     )
-    ground.undo.callback(
-        subprocess.run, [*command, "rm", "-f", "-t", "0", "-a"], check=True, capture_output=True
-    )
+    ground.undo.callback(_remove_all, command)
     return command
+
+
+def _remove_all(podman: list[str]) -> None:
+    """Podman may find a container in the midst of its end, and refuse: it is asked again, a few times."""
+    for _ in range(5):
+        done = subprocess.run([*podman, "rm", "-f", "-t", "0", "-a"], capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"podman left containers behind: {done.stderr[-500:]}")
 
 
 def _podman(runtime: str, *options: str) -> Start:
