@@ -117,7 +117,9 @@ def _engine(ground: Ground) -> list[str]:
 def _remove_all(podman: list[str]) -> None:
     """Podman may find a container in the midst of its end, and refuse: it is asked again, a few times."""
     for _ in range(5):
-        done = subprocess.run([*podman, "rm", "-f", "-t", "0", "-a"], capture_output=True, text=True)
+        done = subprocess.run(
+            [*podman, "rm", "-f", "-t", "0", "-a"], check=False, capture_output=True, text=True
+        )
         if done.returncode == 0:
             return
         time.sleep(0.5)
