@@ -22,6 +22,7 @@ from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.enrich.redact import Redactor
 from sensor.entry.activity import LOST, Activities
+from sensor.entry.configured import Configured
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
@@ -75,6 +76,7 @@ class Agent:
         reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
+        self.watch.configured = Configured(next_id, emit, redactor.argv, host)
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )

@@ -17,6 +17,7 @@ from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry import visitors
+from sensor.entry.configured import Configured
 from sensor.entry.crossing import (
     Attempted,
     Commanded,
@@ -51,6 +52,9 @@ class Metadata(Protocol):
     def complete(self, known: Known, on_done: Callable[[Known], None]) -> None:
         """Calls `on_done` from another thread once nothing more will be learned of `known`."""
 
+    def again(self, known: Known, on_done: Callable[[Known], None]) -> None:
+        """The same for one that was complete, and has changed."""
+
 
 def _alive(pid: int, start: int) -> bool:
     now = procfs.stat_start(pid)
@@ -83,6 +87,8 @@ class Watch:
         self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
         self._waiting: dict[str, list[tuple[str, dict[str, Missing]]]] = defaultdict(list)
         self._next_id: Callable[[], str] = reporter.next_id
+        self.configured: Configured | None = None
+        """Set where it is to be told how containers are configured."""
         self.probe: Probe | None = None
         """Set once the programs are loaded: events may come before `open_probe` has returned."""
 
@@ -213,6 +219,8 @@ class Watch:
                 self.probe.forget_mount(ns.mnt)
             return
         self._note(known)
+        if self.configured:
+            self.configured.started(known.id)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
         self._metadata.complete(known, self._settled.put)
@@ -221,6 +229,8 @@ class Watch:
         known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)
         if known is not None:
             self._emit(self._reporter.stopped(outcome, known))
+            if self.configured:
+                self.configured.stopped(known.id)
 
     def _send(self, event: Event, container: str | None, missing: dict[str, Missing]) -> None:
         self._emit(event)
@@ -233,6 +243,12 @@ class Watch:
         rest = {path: why for path, why in missing.items() if not path.startswith(("container.", "means"))}
         self._waiting[container].append((event["id"], rest))
 
+    def changed(self, container_id: str) -> None:
+        """Its configuration was changed: what its sources say is asked for once more."""
+        known = self._containers.by_id(container_id)
+        if known is not None:
+            self._metadata.again(known, self._settled.put)
+
     def settle(self) -> None:
         """Send what the metadata worker has learned since the last call. Never waits."""
         while True:
@@ -241,6 +257,8 @@ class Watch:
             except queue.Empty:
                 return
             self._note(known)
+            if self.configured:
+                self.configured.tell(known)
             container, missing = known.description
             for target, rest in self._waiting.pop(known.id, []):
                 means = self._reporter.decided(target, known)

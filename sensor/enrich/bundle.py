@@ -17,9 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from sensor.enrich import facts, procfs
+from sensor.enrich import configuration, facts, procfs
 from sensor.enrich.facts import Facts
 from sensor.enrich.supervisor import ID, Supervisor
+from sensor.wire import Settings
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_SIBLINGS: Final = 256
@@ -73,7 +74,7 @@ def read(container_id: str, supervisor: Supervisor | None, proc: Path = procfs.P
 
 def describe(config: dict[str, Any]) -> Facts:
     """What one config.json says. Types are checked: a container's maker can put anything into annotations."""
-    process, annotations = _map(config, "process"), _map(config, "annotations")
+    process, annotations = facts.section(config, "process"), facts.section(config, "annotations")
     # containerd keeps labels in its own database; only CRI-O copies them.
     labels = _parsed(annotations.get(_CRIO + "Labels"))
     return Facts(
@@ -85,8 +86,9 @@ def describe(config: dict[str, Any]) -> Facts:
             _first(annotations, _CRI + "sandbox-namespace", _CRIO + "Namespace"),
             _first(annotations, _CRI + "sandbox-uid", "io.kubernetes.pod.uid"),
         ),
-        user=_user(_map(process, "user")),
-        privileged=_privileged(config, annotations),
+        user=_user(facts.section(process, "user")),
+        privileged=(privileged := _privileged(config, annotations)),
+        settings=Settings(**{**configuration.of_bundle(config), "privileged": privileged}),
     )
 
 
@@ -128,11 +130,11 @@ def _privileged(config: dict[str, Any], annotations: dict[str, Any]) -> bool | N
     said = annotations.get(_CRIO + "PrivilegedRuntime")
     if said in {"true", "false"}:
         return bool(said == "true")
-    linux = _map(config, "linux")
+    linux = facts.section(config, "linux")
     if linux.get("maskedPaths") or linux.get("readonlyPaths"):
         return False
-    bounding = _map(_map(config, "process"), "capabilities").get("bounding")
-    devices = _map(linux, "resources").get("devices")
+    bounding = facts.section(facts.section(config, "process"), "capabilities").get("bounding")
+    devices = facts.section(linux, "resources").get("devices")
     everything = {"allow": True, "access": "rwm"}
     certain = (
         isinstance(bounding, list)
@@ -146,11 +148,6 @@ def _privileged(config: dict[str, Any], annotations: dict[str, Any]) -> bool | N
 
 def _first(annotations: dict[str, Any], *keys: str) -> str | None:
     return next((value for key in keys if (value := facts.text(annotations.get(key)))), None)
-
-
-def _map(document: dict[str, Any], key: str) -> dict[str, Any]:
-    value = document.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _json(path: Path) -> object:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sensor.enrich import daemon, facts
+from sensor.enrich import configuration, daemon, facts
 from sensor.enrich.daemon import TIMEOUT_S, UnexpectedError, away
 from sensor.enrich.facts import Check, Facts
 from sensor.enrich.supervisor import ID
@@ -117,7 +117,7 @@ def describe(record: dict[str, Any], *, podman: bool = False) -> Facts:
 
     `podman`: it is podman's answer, which executes a check by another shell than Docker does.
     """
-    config, host = _map(record, "Config"), _map(record, "HostConfig")
+    config, host = facts.section(record, "Config"), facts.section(record, "HostConfig")
     labels = facts.labels(config.get("Labels"))
     name = facts.text(record.get("Name"))
     privileged = host.get("Privileged")
@@ -133,12 +133,13 @@ def describe(record: dict[str, Any], *, podman: bool = False) -> Facts:
         user=facts.text(config.get("User")),
         privileged=privileged if isinstance(privileged, bool) else None,
         checks=_checks(config, "sh" if podman else "/bin/sh"),
+        settings=configuration.of_record(record),
     )
 
 
 def _checks(config: dict[str, Any], shell: str) -> tuple[Check, ...]:
     """The command of the HEALTHCHECK, as moby:daemon/health.go and podman:libpod/healthcheck.go make it."""
-    declared = _map(config, "Healthcheck")
+    declared = facts.section(config, "Healthcheck")
     match _words(declared.get("Test")):
         case ["CMD", *argv] if argv:
             pass
@@ -166,10 +167,5 @@ def _words(value: object) -> list[str]:
 
 def init_pid(record: dict[str, Any]) -> int | None:
     """The host's pid of the container's init, None while it does not run."""
-    pid = _map(record, "State").get("Pid")
+    pid = facts.section(record, "State").get("Pid")
     return pid if isinstance(pid, int) and pid > 0 else None
-
-
-def _map(document: dict[str, Any], key: str) -> dict[str, Any]:
-    value = document.get(key)
-    return value if isinstance(value, dict) else {}

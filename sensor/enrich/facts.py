@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sensor.enrich.text import clean
-from sensor.wire import Pod, Runtime
+from sensor.wire import Pod, Runtime, Settings
 
 MAX_LABELS: Final = 64
 MAX_LABEL: Final = 256
@@ -41,6 +41,7 @@ class Facts:
     privileged: bool | None = None
     checks: tuple[Check, ...] | None = None
     """The declared health checks; empty where there is none."""
+    settings: Settings | None = None
 
     def over(self, other: Facts) -> Facts:
         """These facts, with what they do not say taken from `other`."""
@@ -53,6 +54,7 @@ class Facts:
             self.user if self.user is not None else other.user,
             self.privileged if self.privileged is not None else other.privileged,
             self.checks if self.checks is not None else other.checks,
+            self.settings if self.settings is not None else other.settings,
         )
 
 
@@ -75,3 +77,9 @@ def pod(name: object, namespace: object, uid: object) -> Pod | None:
     if not known_name or not known_namespace:
         return None
     return Pod(name=known_name, namespace=known_namespace, uid=text(uid))
+
+
+def section(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of a document that others wrote: empty where it is no part, or not there."""
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}

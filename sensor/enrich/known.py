@@ -10,7 +10,7 @@ from sensor.enrich import inside
 from sensor.enrich.facts import Facts
 from sensor.enrich.inside import Own
 from sensor.enrich.supervisor import Supervisor
-from sensor.wire import Container, Missing, Pod, Runtime
+from sensor.wire import Container, Missing, Pod, Runtime, Settings
 
 _FROM_SOURCES = ("name", "image", "labels", "user", "privileged")
 """What no namespace or cgroup tells: a daemon or a bundle has to."""
@@ -43,6 +43,8 @@ class Known:
     supervisor: Supervisor | None = None
     checks: tuple[Own, ...] | None = field(init=False, default=None)
     """The health checks that it declares; None until that is learned."""
+    settings: Settings | None = field(init=False, default=None)
+    """How it is configured, as far as its sources say; None until that is learned."""
     _description: Description = field(init=False, repr=False)
 
     def __post_init__(self, runtime_hint: Runtime, caps: str | None, pod_uid: str | None) -> None:
@@ -100,7 +102,7 @@ class Known:
     def learn(self, facts: Facts) -> None:
         """Take over what a source says. Only one thread may call this and `settle` for one container."""
         # Before the description: whoever finds nothing pending there finds the checks here.
-        self._learn_checks(facts)
+        self._learn_own(facts)
         container, missing = Container(**self.container), dict(self.missing)
         if facts.name is not None:
             container["name"] = facts.name
@@ -122,7 +124,10 @@ class Known:
                 missing.pop(f"container.{name}", None)
         self._description = Description(container, missing)
 
-    def _learn_checks(self, facts: Facts) -> None:
+    def _learn_own(self, facts: Facts) -> None:
+        """What stands in no description."""
+        if facts.settings is not None:
+            self.settings = facts.settings
         if facts.checks is not None:
             self.checks = tuple(inside.own(check, self.init_pid) for check in facts.checks)
 

@@ -16,12 +16,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sensor.enrich import bundle, docker, procfs, sockets
+from sensor.enrich import bundle, configuration, docker, procfs, sockets
 from sensor.enrich.containers import uncounted
 from sensor.enrich.cri import Cri
 from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
@@ -97,21 +97,31 @@ class Metadata:
         Nothing in `known.missing` is pending then. Where nothing is pending now, it is called at once, in
         the caller's thread. It must be quick and must not raise: put it on a queue.
         """
-        with self._condition:
-            job = self._jobs.get(id(known))
-            if job is not None:
-                job.done.append(on_done)
-                return
-            if known.pending and len(self._jobs) < MAX_WAITING:
-                job = _Job(time.monotonic(), next(self._order), known, [on_done])
-                self._jobs[id(known)] = job
-                heapq.heappush(self._heap, job)
-                self._condition.notify()
-                return
+        if known.pending and self._enqueue(known, on_done):
+            return
         if known.pending:
             self._count("metadata.too_many")
             known.settle()
         on_done(known)
+
+    def again(self, known: Known, on_done: Done) -> None:
+        """Ask once more about a container that was changed, and call `on_done` as `complete` does."""
+        if not self._enqueue(known, on_done):
+            self._count("metadata.too_many")
+
+    def _enqueue(self, known: Known, on_done: Done) -> bool:
+        with self._condition:
+            job = self._jobs.get(id(known))
+            if job is not None:
+                job.done.append(on_done)
+                return True
+            if len(self._jobs) >= MAX_WAITING:
+                return False
+            job = _Job(time.monotonic(), next(self._order), known, [on_done])
+            self._jobs[id(known)] = job
+            heapq.heappush(self._heap, job)
+            self._condition.notify()
+            return True
 
     def failing(self) -> list[str]:
         """What is wrong with daemons that were asked and did not answer: the sensor is degraded by it."""
@@ -174,6 +184,9 @@ class Metadata:
             if record is not None and self._believed(daemon, known):
                 podman = known.runtime == "podman" or "podman" in daemon.path
                 found = docker.describe(record, podman=podman)
+                enforced = bundle.read(known.id, known.supervisor, self._proc)
+                if enforced is not None and enforced.settings and found.settings:
+                    found = replace(found, settings=configuration.over(enforced.settings, found.settings))
                 if known.runtime == "unknown":
                     found = found.over(Facts(runtime="podman" if podman else "docker"))
                 known.learn(found)

@@ -16,13 +16,22 @@ Conventions
 
 from __future__ import annotations
 
-from sensor.wire.bounds import MAX_ANCESTRY, MAX_ARGS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_TEXT, VERSION
+from sensor.wire.bounds import (
+    MAX_ANCESTRY,
+    MAX_ARGS,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS,
+    MAX_SETTINGS,
+    MAX_TEXT,
+    VERSION,
+)
 from sensor.wire.events import (
     EVENT_TYPES,
     Activity,
     AgentNote,
     Attempt,
     Command,
+    Configuration,
     Entry,
     Escape,
     Event,
@@ -53,9 +62,11 @@ from sensor.wire.parts import (
     Login,
     Means,
     Missing,
+    Mount,
     Pod,
     Process,
     Runtime,
+    Settings,
     Verdict,
 )
 from sensor.wire.text import printable
@@ -67,6 +78,7 @@ __all__ = [
     "MAX_ARGS",
     "MAX_BATCH_BYTES",
     "MAX_BATCH_EVENTS",
+    "MAX_SETTINGS",
     "MAX_TEXT",
     "MAX_TOKEN_TEXT",
     "NAMESPACES",
@@ -79,6 +91,7 @@ __all__ = [
     "Attempt",
     "Batch",
     "Command",
+    "Configuration",
     "Container",
     "Enrolled",
     "Enrolment",
@@ -94,10 +107,12 @@ __all__ = [
     "Malformed",
     "Means",
     "Missing",
+    "Mount",
     "Pod",
     "Process",
     "Runtime",
     "SessionEnd",
+    "Settings",
     "Start",
     "Stop",
     "Update",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-from sensor.wire.parts import Ancestor, Container, Login, Means, Missing, Process, Verdict
+from sensor.wire.parts import Ancestor, Container, Login, Means, Missing, Process, Settings, Verdict
 
 
 class _Event(TypedDict):
@@ -181,6 +181,17 @@ class Activity(_Event):
     protocol: Literal["tcp"] | None
 
 
+class Configuration(_Event):
+    """How a container is configured: at its start or when the sensor finds it, and anew when that changed."""
+
+    kind: Literal["configuration"]
+    container: Container
+    settings: Settings
+    because: Literal["start", "found", "changed"]
+    """"found": it ran before the sensor did."""
+    missing: dict[str, Missing]
+
+
 class AgentNote(_Event):
     """The sensor's own life: what began, ended or changed in how it watches."""
 
@@ -205,6 +216,7 @@ Event = (
     | Update
     | Loss
     | Activity
+    | Configuration
     | AgentNote
 )
 
@@ -220,6 +232,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "update": Update,
     "loss": Loss,
     "activity": Activity,
+    "configuration": Configuration,
     "agent": AgentNote,
 }
 """What to validate an event against, by its `kind`. A kind that is not here is refused, and counted."""

@@ -98,3 +98,47 @@ class Login(TypedDict):
     uid: int
     user: str | None
     session: int | None
+
+
+class Mount(TypedDict):
+    """A path of the host that a container has."""
+
+    source: str
+    """On the host, or the name of a volume."""
+    target: str
+    """In the container."""
+    writable: bool
+
+
+class Settings(TypedDict):
+    """How a container is configured. None: no source said it."""
+
+    privileged: bool | None
+    capabilities: list[str] | None
+    """The bounding set, by name: CAP_SYS_ADMIN."""
+    seccomp: str | None
+    """"filter", or "unconfined"."""
+    apparmor: str | None
+    """The profile's name, or "unconfined"."""
+    no_new_privileges: bool | None
+    read_only: bool | None
+    """Its root file system cannot be written."""
+    user: str | None
+    host_namespaces: list[str] | None
+    """The kinds that it shares with the host, by the kernel's word; user and time are left out."""
+    mounts: list[Mount] | None
+    devices: list[str] | None
+    """Paths beyond the devices that all containers have, or just "all"."""
+    image_digest: str | None
+    entrypoint: list[str] | None
+    environment: list[str] | None
+    """Names alone."""
+    ports: list[str] | None
+    """"0.0.0.0:8080->80/tcp"."""
+    networks: list[str] | None
+    restart: str | None
+    memory: int | None
+    """Bytes; 0 is no limit, here and below."""
+    cpus: int | None
+    """Billionths of a CPU."""
+    pids: int | None

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a container is configured is told once, and again only when it changed."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from sensor.enrich.configuration import NOTHING
+from sensor.enrich.facts import Facts
+from sensor.enrich.known import Known
+from sensor.entry.configured import Configured
+
+HOST = {"mnt": 1, "net": 2, "pid": 3, "user": 4, "ipc": 5, "uts": 6, "cgroup": 7}
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def configured(told):
+    numbers = count(1)
+
+    def redact(argv):
+        return ["***" if "secret" in word else word for word in argv], True
+
+    return Configured(lambda: f"h/b/{next(numbers)}", told.append, redact, HOST)
+
+
+def container(**settings):
+    known = Known("c1", 10, 20, {**HOST, "mnt": 90, "ipc": 91, "uts": 92, "cgroup": 93}, "docker", None)
+    known.learn(Facts(name="web", settings={**NOTHING, **settings}))
+    known.settle()
+    return known
+
+
+def test_the_same_is_told_once_and_a_change_again(configured, told):
+    configured.started("c1")
+    configured.tell(container(memory=1))
+    configured.tell(container(memory=1))
+    configured.tell(container(memory=2))
+    assert [(event["because"], event["settings"]["memory"]) for event in told] == [
+        ("start", 1),
+        ("changed", 2),
+    ]
+
+
+def test_a_container_that_starts_again_is_told_again_and_one_that_was_there_is_found(configured, told):
+    configured.tell(container(memory=1))
+    configured.stopped("c1")
+    configured.started("c1")
+    configured.tell(container(memory=1))
+    assert [event["because"] for event in told] == ["found", "start"]
+
+
+def test_the_kernel_says_which_namespaces_are_the_hosts_and_secrets_stay_here(configured, told):
+    configured.tell(container(entrypoint=["run", "--token=secret"]))
+    settings = told[0]["settings"]
+    assert settings["host_namespaces"] == ["net", "pid"]
+    assert settings["entrypoint"] == ["run", "***"]
+    assert told[0]["missing"]["settings.ports"] == "unknown"
