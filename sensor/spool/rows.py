@@ -33,6 +33,9 @@ _OVERHEAD: Final = 48
 Row = tuple[int, bytes]
 """Sequence and packed event."""
 
+MAX_LOSSES: Final = 24
+"""Loss events that wait at once: while nobody takes them, further losses add to the next."""
+
 
 def size_of(body: bytes) -> int:
     """Bytes that a row counts for."""
@@ -227,9 +230,10 @@ class Rows:
         self.connection.execute(query, (cause, count, count))
 
     def tell_losses(self, next_sequence: Callable[[], int], prefix: str) -> None:
-        """Make loss events of what was lost, once those before are on their way."""
-        query = "SELECT 1 FROM events WHERE lane = ? AND seq > ?"
-        if self.connection.execute(query, (LOSS, self.in_flight)).fetchone():
+        """Make loss events of what was lost, once those before are on their way, and not without end."""
+        query = "SELECT count(*), max(seq) FROM events WHERE lane = ?"
+        waiting, latest = self.connection.execute(query, (LOSS,)).fetchone()
+        if waiting >= MAX_LOSSES or (waiting and latest > self.in_flight):
             return
         now, mono = time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         for cause, count in sorted(self.books.losses.items()):

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from sensor.health import Counters
 from sensor.spool import Pending, Spool
+from sensor.spool.rows import MAX_LOSSES
 
 MAX_BYTES = 6000
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of commits need no real disk
@@ -146,7 +147,9 @@ class SpoolMachine(RuleBasedStateMachine):
     @invariant()
     def stays_within_its_bound(self):
         if hasattr(self, "spool"):
-            assert self.spool.gauges()["spool.bytes"]() <= MAX_BYTES + 400  # and its own loss events
+            assert (
+                self.spool.gauges()["spool.bytes"]() <= MAX_BYTES + (MAX_LOSSES + 8) * 150
+            )  # its own loss events
             total = self.spool._rows.connection.execute("SELECT count(*), sum(size) FROM events").fetchone()
             books = self.spool._rows.books
             assert (books.events, books.size) == (total[0], total[1] or 0)
