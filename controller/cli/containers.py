@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli import output
+from controller.cli import configuration, output
 from controller.cli.group import FailedError
 from controller.cli.output import text, when
 
@@ -77,30 +77,33 @@ def list_(
 def show(state: State, container: str, *, host: str | None, limit: int, json_: bool) -> None:
     r"""One container, by name, by id or by the first 12 characters of its id; and what it does of itself.
 
-    Its activities are its own execs and connects, without those of visits: what is new first, each with how
-    often it was seen since.
+    Its configuration is what the documents of its runtime say, with each change since. Its activities are its
+    own execs and connects, without those of visits: what is new first, each with how often it was seen since.
 
     \b
     Examples:
       nsentry-controller containers show web
       nsentry-controller containers show web --json | jq -r '.activity[] | select(.what == "connect").address'
     """
-    from controller.store import activities  # noqa: PLC0415 - as above
+    from controller.store import activities, configurations  # noqa: PLC0415 - as above
     from controller.store import containers as reads  # noqa: PLC0415 - as above
 
     with state.reading() as connection:
         found = reads.show(connection, container, host)
+        configured = configurations.list_(connection, found["host_id"], found["id"]) if found else []
         kinds = activities.list_(connection, found["host_id"], found["id"], limit=limit) if found else []
     if found is None:
         known = "see 'nsentry-controller containers list'"
         raise FailedError(f"there is no container {text(container)}: {known}")
     if json_:
-        output.json_line({**found, "activity": kinds})
-    else:
-        _page(found, kinds)
+        output.json_line({**found, "configuration": configured, "activity": kinds})
+        return
+    _page(found)
+    configuration.page(configured)
+    _activities(found, kinds)
 
 
-def _page(found: ContainerView, kinds: list[ActivityView]) -> None:
+def _page(found: ContainerView) -> None:
     labels = ", ".join(f"{name}={value}" for name, value in found["labels"].items())
     privileged = {True: "yes", False: "no", None: None}[found["privileged"]]
     lost = ", ".join(f"{cause} {count}" for cause, count in found["losses"].items())
@@ -125,6 +128,9 @@ def _page(found: ContainerView, kinds: list[ActivityView]) -> None:
             ("activities", _kinds(found)),
         ]
     )
+
+
+def _activities(found: ContainerView, kinds: list[ActivityView]) -> None:
     if not kinds:
         return
     output.line("")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from controller.store import activities
+from controller.store import activities, configurations
 from controller.store.completion import completed_all, sequence
 from controller.store.dialect import insert, put
 from controller.store.schema import containers, entries, events, sessions
@@ -155,6 +155,11 @@ def _activity(connection: Connection, host: str, event: Mapping[str, Any]) -> No
     activities.take(connection, host, event)
 
 
+def _configuration(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    _seen(connection, host, event["container"], sequence(event["id"]), event["time"])
+    configurations.take(connection, host, event)
+
+
 _UNKNOWN: Final[wire.Container] = {
     "id": None,
     "name": None,
@@ -229,5 +234,6 @@ _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], Non
     "start": _start,
     "stop": _stop,
     "activity": _activity,
+    "configuration": _configuration,
     "update": _update,
 }

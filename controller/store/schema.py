@@ -243,6 +243,18 @@ alert_history = Table(
     sqlite_autoincrement=True,  # followers of the change feed resume by this id
 )
 
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("id", String(160), primary_key=True),  # of the event
+    Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
+    Column("container", String(160), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("mono", BigInteger, nullable=False),
+    Column("body", JSON, nullable=False),  # the wire event without its container
+    Index(None, "host", "container", "time"),
+)
+
 login_links = Table(
     "login_links",
     metadata,

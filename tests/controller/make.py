@@ -190,6 +190,19 @@ def activity(sequence: int, **more: Any) -> dict[str, Any]:
     return _event("activity", sequence, HOST, **{**base, **more})
 
 
+def configuration(sequence: int, because: str = "start", **settings: Any) -> dict[str, Any]:
+    """How the container is configured: as the example, with these settings."""
+    return _event(
+        "configuration",
+        sequence,
+        HOST,
+        container=container(),
+        settings={**EVENTS["configuration"]["settings"], **settings},
+        because=because,
+        missing={},
+    )
+
+
 def agent(sequence: int) -> dict[str, Any]:
     fields = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
     return _event("agent", sequence, HOST, **fields)
@@ -210,6 +223,7 @@ def one_of_each() -> list[dict[str, Any]]:
         agent(10),
         activity(11),
         escape(12),
+        configuration(13),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made

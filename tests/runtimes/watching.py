@@ -16,6 +16,7 @@ from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.enrich.redact import Redactor
+from sensor.entry.configured import Configured
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter
@@ -55,6 +56,10 @@ class Watching:
             self.events.append,
             self.counters.add,
             recorder.container if recorder else None,
+        )
+        host = procfs.namespaces(os.getpid()) or {}
+        self.watch.configured = Configured(
+            lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
         )
         self.probe = open_probe(
             loader, receiver(self.watch.feed, self._fail, recorder.event if recorder else None), best_hook

@@ -83,6 +83,28 @@ def event(kind: str, sequence: int, **fields: Any) -> dict[str, Any]:
     }
 
 
+SETTINGS = {
+    "privileged": False,
+    "capabilities": ["CAP_CHOWN", "CAP_SYS_ADMIN"],
+    "seccomp": "filter",
+    "apparmor": "unconfined",
+    "no_new_privileges": False,
+    "read_only": False,
+    "user": "1000",
+    "host_namespaces": ["net"],
+    "mounts": [{"source": "/run/docker.sock", "target": "/s", "writable": True}],
+    "devices": ["/dev/fuse"],
+    "image_digest": "sha256:00",
+    "entrypoint": ["sh"],
+    "environment": ["PATH"],
+    "ports": None,
+    "networks": ["bridge"],
+    "restart": "no",
+    "memory": 0,
+    "cpus": 0,
+    "pids": 100,
+}
+
 EVENTS: dict[str, dict[str, Any]] = {
     "entry": event(
         "entry",
@@ -144,6 +166,14 @@ EVENTS: dict[str, dict[str, Any]] = {
         address="2001:db8::1",
         port=443,
         protocol="tcp",
+    ),
+    "configuration": event(
+        "configuration",
+        13,
+        container=CONTAINER,
+        settings=SETTINGS,
+        because="changed",
+        missing={"settings.ports": "unknown"},
     ),
     "agent": event(
         "agent",

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a real container is configured is told at its start, and what dockerd changed of it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from sensor.probe import BPF_SOURCES
+from sensor.wire import Configuration
+from tests.runtimes.conftest import IMAGE
+from tests.runtimes.watching import Watching
+from vagrant.local.dockerd import Dockerd
+
+pytestmark = pytest.mark.runtimes
+
+
+@pytest.fixture(scope="module")
+def watching(dockerd: Dockerd, tracefs: None) -> Iterator[Watching]:
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+    watching = Watching("core", [str(dockerd.socket)])
+    yield watching
+    watching.close()
+
+
+def told(watching: Watching, container: str, count: int = 1) -> Configuration:
+    watching.until(lambda: len(watching.of("configuration", container)) >= count)
+    found: list[Configuration] = watching.of("configuration", container)
+    assert len(found) == count
+    return found[-1]
+
+
+def test_what_a_container_may_do_and_reaches_is_told_at_its_start(
+    watching: Watching, dockerd: Dockerd
+) -> None:
+    options = [
+        "-v",
+        "/run:/host:ro",
+        "--cap-drop=ALL",
+        "--cap-add=SYS_PTRACE",
+        "-e",
+        "KEY=hidden",
+        "--pid=host",
+    ]
+    container = dockerd.run(IMAGE, "sleep", "600", options=[*options, "--memory=64m", "--restart=always"])
+    try:
+        event = told(watching, container)
+        settings = event["settings"]
+        assert event["because"] == "start"
+        assert {"source": "/run", "target": "/host", "writable": False} in (settings["mounts"] or [])
+        assert settings["capabilities"] == ["CAP_SYS_PTRACE"]
+        assert set(settings["host_namespaces"] or []) - {"cgroup"} == {"pid"}  # that one by cgroup version
+        assert "KEY" in (settings["environment"] or [])
+        assert "hidden" not in str(event)
+        assert (settings["memory"], settings["restart"]) == (64 * 1024 * 1024, "always")
+        assert (settings["entrypoint"] or [])[-2:] == ["sleep", "600"]
+        assert (settings["image_digest"] or "").startswith("sha256:")
+        assert settings["privileged"] is False
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+def test_what_docker_update_changes_is_told_once(watching: Watching, dockerd: Dockerd) -> None:
+    container = dockerd.run(IMAGE, "sleep", "600", options=["--memory=64m"])
+    try:
+        before = told(watching, container)["settings"]
+        dockerd.docker("update", "--restart=on-failure", container)
+        for _ in range(2):
+            watching.watch.changed(container)
+        after = told(watching, container, 2)
+        assert after["because"] == "changed"
+        assert after["settings"] == {**before, "restart": "on-failure"}
+    finally:
+        dockerd.docker("rm", "-f", container)
