@@ -124,6 +124,10 @@ def _page(found: HostView) -> None:
         output.table(columns, found["losses_by_container"], "")
     if found["losses_of_other_containers"]:
         output.line(f"... and {found['losses_of_other_containers']} of other containers")
+    if found["notes"]:
+        output.line("")
+    for note in found["notes"]:
+        output.line(f"{when(note['time'])}  {text(note['sentence'])}")
 
 
 @sensors.command()

@@ -75,6 +75,22 @@ class ContainerLoss(TypedDict):
     count: int
 
 
+class NoteView(TypedDict):
+    """What a sensor noted of its own life, with the sentence that a person reads."""
+
+    id: str
+    time: str
+    time_ns: int
+    action: str
+    known: bool
+    """False: the sensor is newer than this controller, which cannot say what it means."""
+    version: str
+    loader: str | None
+    hooks: dict[str, str]
+    reason: str | None
+    sentence: str
+
+
 class HostView(TypedDict):
     """A host and its sensor. `heartbeat` is the latest wire.Heartbeat, None before the first."""
 
@@ -108,3 +124,5 @@ class HostView(TypedDict):
     refused: dict[str, int]
     """What the controller refused of this host, by cause."""
     open_alerts: int
+    notes: list[NoteView]
+    """The latest of what its sensor noted, the latest first. A list leaves it empty."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select, update
 
-from controller.store import counters, losses, schema
+from controller.store import counters, losses, notes, schema
 from controller.store.fleet_views import HostView
 from controller.store.views import OPEN_STATES, rfc3339
 
@@ -77,6 +77,7 @@ def show(connection: Connection, host: str) -> HostView | None:
     view = _views(connection, found)[0]
     lost = losses.by_container(connection, view["id"])
     view["losses_by_container"], view["losses_of_other_containers"] = lost
+    view["notes"] = notes.latest(connection, view["id"])
     return view
 
 
@@ -110,6 +111,7 @@ def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]
             "losses_of_other_containers": 0,
             "refused": refused.get(row["id"], {}),
             "open_alerts": alerts.get(row["id"], 0),
+            "notes": [],
         }
         for row in rows
     ]

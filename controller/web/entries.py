@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
 from controller.store import entries
 from controller.web import render
-from controller.web.pages import Page, older_than
+from controller.web.pages import Page, older_than, only_probes, with_probes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,15 +22,16 @@ FILTERS = ("host", "container", "image", "means", "kind", "session")
 
 def entries_page(request: Request) -> Response:
     """The entries, newest first."""
-    page = _list(request)
+    page, probes = _list(request)
     chosen = [(name, request.query_params[name]) for name in FILTERS if request.query_params.get(name)]
-    return render.page(request, "entries.html", {"page": page, "chosen": chosen})
+    context = {"page": page, "chosen": chosen, "probes": probes, "show_probes": only_probes(request)}
+    return render.page(request, "entries.html", context)
 
 
 def entries_json(request: Request) -> Response:
     """The same for programs."""
-    page = _list(request)
-    return render.json_response({"entries": page.rows, "next": page.next_url})
+    page, probes = _list(request)
+    return render.json_response({"entries": page.rows, "next": page.next_url, "probes_left_out": probes})
 
 
 def entry_json(request: Request) -> Response:
@@ -42,10 +43,12 @@ def entry_json(request: Request) -> Response:
     return render.json_response(entry)
 
 
-def _list(request: Request) -> Page[EntryView]:
-    params = request.query_params
-    narrowed: dict[str, Any] = {name: params[name] for name in FILTERS if params.get(name)}
+def _list(request: Request) -> tuple[Page[EntryView], int]:
+    """The page, and how many probes it leaves out."""
+    narrowed = with_probes(request.query_params, FILTERS)
     wanted = entries.EntryFilter(**narrowed)
     with request.app.state.store.read() as connection:
         rows = entries.list_(connection, wanted, Page.SIZE + 1, older_than(request))
-    return Page.of(request, rows, lambda row: (row["time_ns"], row["id"]))
+        hidden = not narrowed["probes"] and "means" not in narrowed
+        probes = entries.probes(connection, wanted) if hidden else 0
+    return Page.of(request, rows, lambda row: (row["time_ns"], row["id"])), probes

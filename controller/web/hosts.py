@@ -25,17 +25,22 @@ SKEWED_NS = 5_000_000_000
 
 
 def hosts_page(request: Request) -> Response:
-    """All hosts, those that need somebody first."""
+    """All hosts, those that need somebody first; `?replaced` those too that were enrolled again since."""
     with request.app.state.store.read() as connection:
-        rows = [(host, condition(host, time.time_ns())) for host in hosts.list_(connection)]
+        every = hosts.list_(connection)
+    replaced = "replaced" in request.query_params
+    shown = [host for host in every if replaced or host["replaced_by"] is None]
+    rows = [(host, condition(host, time.time_ns())) for host in shown]
     rows.sort(key=lambda row: (_ORDER[row[1]["name"]], row[0]["name"]))
-    return render.page(request, "hosts.html", {"rows": rows})
+    context = {"rows": rows, "replaced": replaced, "left_out": len(every) - len(shown)}
+    return render.page(request, "hosts.html", context)
 
 
 def hosts_json(request: Request) -> Response:
     """The same for programs."""
+    replaced = "replaced" in request.query_params
     with request.app.state.store.read() as connection:
-        return render.json_response({"hosts": hosts.list_(connection)})
+        return render.json_response({"hosts": hosts.list_(connection, replaced=replaced)})
 
 
 def host_page(request: Request) -> Response:
@@ -64,14 +69,14 @@ def _load(request: Request) -> HostView:
     return host
 
 
-_ORDER = {"silent": 0, "degraded": 1, "losing": 2, "never seen": 3, "well": 4, "revoked": 5}
+_ORDER = {"silent": 0, "degraded": 1, "losing": 2, "never seen": 3, "well": 4, "revoked": 5, "replaced": 6}
 
 
 def condition(host: HostView, now: int) -> dict[str, Any]:
     """How a host is, in one word, with sentences that say why."""
     beat = host["heartbeat"]
     if host["revoked_ns"] is not None:
-        return {"name": "revoked", "why": ["Its credential was revoked: nothing is taken from it."]}
+        return _revoked(host)
     if host["last_seen_ns"] is None:
         return {"name": "never seen", "why": ["It was enrolled but has not spoken yet."]}
     why = list(beat["degraded"]) if beat else []
@@ -88,3 +93,12 @@ def condition(host: HostView, now: int) -> dict[str, Any]:
             "why": ["Events of this host were lost or refused; its page has the counts."],
         }
     return {"name": "well", "why": []}
+
+
+def _revoked(host: HostView) -> dict[str, Any]:
+    if host["replaced_by"] is not None:
+        return {
+            "name": "replaced",
+            "why": ["Its machine was enrolled again, and is another host here since."],
+        }
+    return {"name": "revoked", "why": ["Its credential was revoked: nothing is taken from it."]}

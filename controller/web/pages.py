@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
 
 T = TypeVar("T")
@@ -38,3 +39,18 @@ def older_than(request: Request) -> tuple[int, str] | None:
     """Where the page begins: the time (ns) and id of the last row of the page before."""
     when, comma, name = request.query_params.get("before", "").partition(",")
     return (int(when), name) if comma and when.isascii() and when.isdigit() and len(when) < 20 else None
+
+
+def with_probes(params: QueryParams, names: Sequence[str]) -> dict[str, Any]:
+    """The filters among `names`, for the store. `means=all` asks for probes too, `means=probe` for them alone."""
+    chosen: dict[str, Any] = {name: params[name] for name in names if params.get(name)}
+    asked = chosen.get("means") == "all"
+    if asked:
+        del chosen["means"]
+    return {**chosen, "probes": asked}
+
+
+def only_probes(request: Request) -> str:
+    """The address of the same list with the health checks that it leaves out, and nothing else."""
+    url = request.url.remove_query_params(("before", "means")).include_query_params(means="probe")
+    return f"{url.path}?{url.query}"

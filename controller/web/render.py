@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
-from controller.store.views import OPEN_STATES
+from controller.store.views import MANY_PROBES, OPEN_STATES
 from controller.web import text, timeline
 from controller.web.filters import OPEN
 from controller.web.static import address
@@ -122,5 +122,9 @@ _environment.filters.update(
     state=lambda value: STATE_NAMES.get(value, value),
 )
 _environment.globals.update(
-    static=address, now_ns=time.time_ns, namespaces=wire.NAMESPACES, open_states=OPEN_STATES
+    static=address,
+    now_ns=time.time_ns,
+    namespaces=wire.NAMESPACES,
+    open_states=OPEN_STATES,
+    many_probes=MANY_PROBES,
 )

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from controller.web import errors, login, static, triage
 from controller.web.alert import alert_json, alert_page
 from controller.web.alerts import alert_row, alerts_counts, alerts_json, alerts_page
+from controller.web.containers import container_json, container_page, containers_json, containers_page
 from controller.web.detections import detection_json, detection_page, detections_json, detections_page
 from controller.web.entries import entries_json, entries_page, entry_json
 from controller.web.forms import MAX_BODY, change
@@ -42,6 +43,10 @@ pages: list[BaseRoute] = [
     Route("/sessions.json", sessions_json),
     Route("/sessions/{session:path}.json", session_json),
     Route("/sessions/{session:path}", session_page),
+    Route("/containers", containers_page),
+    Route("/containers.json", containers_json),
+    Route("/containers/{host}/{container:path}.json", container_json),
+    Route("/containers/{host}/{container:path}", container_page),
     Route("/hosts", hosts_page),
     Route("/hosts.json", hosts_json),
     Route("/hosts/{host}.json", host_json),

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
 from controller.store import sessions
 from controller.web import render, timeline, tree
-from controller.web.pages import Page, older_than
+from controller.web.pages import Page, older_than, only_probes, with_probes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,16 +22,22 @@ FILTERS = ("host", "container", "means")
 
 def sessions_page(request: Request) -> Response:
     """The sessions, newest first."""
-    page = _list(request)
+    page, probes = _list(request)
     params = request.query_params
-    chosen = [(name, params[name]) for name in FILTERS if params.get(name)]
-    return render.page(request, "sessions.html", {"page": page, "chosen": chosen, "open": "open" in params})
+    context = {
+        "page": page,
+        "chosen": [(name, params[name]) for name in FILTERS if params.get(name)],
+        "open": "open" in params,
+        "probes": probes,
+        "show_probes": only_probes(request),
+    }
+    return render.page(request, "sessions.html", context)
 
 
 def sessions_json(request: Request) -> Response:
     """The same for programs."""
-    page = _list(request)
-    return render.json_response({"sessions": page.rows, "next": page.next_url})
+    page, probes = _list(request)
+    return render.json_response({"sessions": page.rows, "next": page.next_url, "probes_left_out": probes})
 
 
 def session_page(request: Request) -> Response:
@@ -60,10 +66,12 @@ def _load(request: Request) -> SessionView:
     return visit
 
 
-def _list(request: Request) -> Page[SessionRow]:
-    params = request.query_params
-    narrowed: dict[str, Any] = {name: params[name] for name in FILTERS if params.get(name)}
-    wanted = sessions.SessionFilter(open_only="open" in params, **narrowed)
+def _list(request: Request) -> tuple[Page[SessionRow], int]:
+    """The page, and how many probes it leaves out."""
+    narrowed = with_probes(request.query_params, FILTERS)
+    wanted = sessions.SessionFilter(open_only="open" in request.query_params, **narrowed)
     with request.app.state.store.read() as connection:
         rows = sessions.list_(connection, wanted, Page.SIZE + 1, older_than(request))
-    return Page.of(request, rows, lambda row: (row["began_ns"], row["id"]))
+        hidden = not narrowed["probes"] and "means" not in narrowed
+        probes = sessions.probes(connection, wanted) if hidden else 0
+    return Page.of(request, rows, lambda row: (row["began_ns"], row["id"])), probes

@@ -93,8 +93,14 @@ class Fleet:
         assert answer.status_code == 200, answer.text
         return wire.unpack(answer.content)
 
-    def enrol(self, name: str) -> Host:
-        wanted = {"v": wire.VERSION, "token": self._token, "name": name, "machine": None, "sensor": "0.1.0"}
+    def enrol(self, name: str, machine: str | None = None) -> Host:
+        wanted = {
+            "v": wire.VERSION,
+            "token": self._token,
+            "name": name,
+            "machine": machine,
+            "sensor": "0.1.0",
+        }
         system = {"kernel": "6.1.0-28-amd64", "os": "Debian GNU/Linux 12", "arch": "x86_64"}
         made = self.post("enroll", {**wanted, **system})
         boot = f"b{abs(hash(name)) % 10_000}"
@@ -122,6 +128,8 @@ def fill(fleet: Fleet) -> dict[str, Host]:
     hosts["db-1"].beat(sent=time.time_ns() - 40 * SECOND)
     hosts["build-7"].beat(gauges={"spool.events": 4120.0, "spool.bytes": 1_900_000.0, "spool.age_s": 212.0})
     hosts["build-7"].send(_loss(hosts["build-7"], "ring.ordinary.full", 2311))
+    own_life(hosts["edge-1"], WEB)
+    own_life(hosts["lab-3"], HOSTILE_BOX, HOSTILE)
     _nsenter_with_recon(hosts["edge-1"])
     _still_inside(hosts["edge-1"])
     _psql(hosts["db-1"])
@@ -196,6 +204,35 @@ def _busy(host: Host) -> None:
         for step in range(hour * 3):
             visit.run("/usr/bin/make", ["make", f"step-{step}"]).wait(1.5)
         host.send(*visit.leave(hour % 3).events)
+
+
+def own_life(host: Host, box: dict[str, Any], arguments: list[str] | None = None) -> None:
+    """What a container does of itself, its health check, what was lost of it, and the sensor's own notes."""
+    clock = host.clock
+
+    def event(kind: str, minutes: float, **more: Any) -> dict[str, Any]:
+        return {"kind": kind, "id": clock.next_id(), "time": ago(minutes=minutes), "mono": clock.mono, **more}
+
+    def acts(what: str, key: str, minutes: float, count: int, **more: Any) -> dict[str, Any]:
+        known = {"what": what, "container_id": box["id"], "key": key, "first": ago(minutes=minutes)}
+        runs = {"uid": 0, "comm": "sh", "exe": "/bin/busybox", "filename": None, "argv": None}
+        rest = {"argv_cut": False, "argv_redacted": False, "address": None, "port": None, "protocol": None}
+        return event("activity", minutes / 2, **{**known, "count": count, **runs, **rest, **more})
+
+    line = arguments or ["nginx", "-g", "daemon off;"]
+    note = {"version": "0.1.0", "loader": "core", "hooks": {}}
+    probe = host.visit(box, ago(minutes=9)).exec("/bin/wget", ["wget", "-qO-", "localhost/healthz"]).leave()
+    probe.events[0]["means"] = "probe"
+    to = {"address": "2001:db8::7", "port": 5432, "protocol": "tcp"}
+    host.send(
+        event("agent", 400, action="started", reason="auto: the prebuilt object loaded", **note),
+        acts("exec", "1", 300, 1, argv=line, filename=line[0], exe="/usr/sbin/nginx", comm=line[0][:15]),
+        acts("exec", "2", 290, 28_412, argv=["sh", "-c", "date +%s > /run/beat"], filename="/bin/sh"),
+        acts("connect", "3", 280, 913, **to),
+        event("loss", 200, cause="kernel.lost.ordinary", count=41, container_id=box["id"]),
+        event("agent", 100, action="hooks", reason=None, **note),
+        *probe.events,
+    )
 
 
 def _loss(host: Host, cause: str, count: int) -> dict[str, Any]:

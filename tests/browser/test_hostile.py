@@ -26,6 +26,9 @@ def _pages(hostile):
         session,
         "/sessions",
         "/entries",
+        "/containers",
+        f"/containers/lab-3/{hostile['container']['id']}",
+        "/hosts/lab-3",
         f"/alerts?container={'%3Cscript%3E'}&q=%22%3E",
     ]
 

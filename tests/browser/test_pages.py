@@ -22,8 +22,13 @@ PAGES = {
     "session": "/sessions/{session}",
     "entries": "/entries",
     "entries-filtered": "/entries?means=ns-join",
+    "containers": "/containers",
+    "container": "/containers/edge-1/web",
+    "container-hostile": "/containers/lab-3/{box}",
+    "probes": "/sessions?means=probe",
     "hosts": "/hosts",
     "host": "/hosts/build-7",
+    "host-notes": "/hosts/edge-1",
     "detections": "/detections",
     "detection": "/detections/ns_join",
     "missing": "/no-such-page",
@@ -37,6 +42,7 @@ def paths(served):
     payments = alerts["payments"]
     hostile = next(row for name, row in alerts.items() if name.startswith("x<script>"))
     names = {"alert": payments["id"], "session": payments["session"], "hostile": hostile["id"]}
+    names["box"] = hostile["container"]["id"]
     return {name: path.format(**names) for name, path in PAGES.items()}
 
 
@@ -112,6 +118,7 @@ def test_empty_controller_says_what_to_do(open_page, tmp_path):
         for path, words in (
             ("/sessions", "Nobody has entered"),
             ("/entries", "Nobody has entered"),
+            ("/containers", "No sensor has seen"),
             ("/hosts", "nsentry-controller token create"),
         ):
             page.goto(path)

@@ -203,9 +203,9 @@ def configuration(sequence: int, because: str = "start", **settings: Any) -> dic
     )
 
 
-def agent(sequence: int) -> dict[str, Any]:
-    fields = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
-    return _event("agent", sequence, HOST, **fields)
+def agent(sequence: int, **more: Any) -> dict[str, Any]:
+    base = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
+    return _event("agent", sequence, HOST, **{**base, **more})
 
 
 def one_of_each() -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const GO_MS = 1500;
-  const rows = () => [...document.querySelectorAll("a.open, a[data-queue]")];
+  const rows = () => [...document.querySelectorAll("a.open, a[data-queue], tr[tabindex]")];
   let going = 0;
 
   function here(all) {

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from controller.store import notes
 from tests.browser.seed import WEB, Fleet
 from tests.browser.serving import dashboard
 from tests.browser.visits import SHELL, ago
@@ -37,3 +38,29 @@ def test_the_alerts_behind_a_host_are_those_that_its_page_counted(served):
     assert sorted(count for _, count in links) == ["1", "2"]
     for query, count in links:
         assert served.get(f"/alerts.json?{query}", cookie).json()["total"] == int(count)
+
+
+def test_a_replaced_host_is_listed_when_asked_for_and_says_by_whom(served):
+    """Its alerts are still there, so it must be found; but it needs nobody."""
+    fleet = Fleet(served.url, str(served.state / "ca.pem"), served.command("token", "create", "--uses", "2"))
+    first, second = (fleet.enrol("again", machine="m1") for _ in range(2))
+    cookie = served.session_of("ada")
+
+    def listed(path):
+        return [host["id"] for host in served.get(path, cookie).json()["hosts"]]
+
+    assert listed("/hosts.json") == [second.id]
+    assert set(listed("/hosts.json?replaced")) == {first.id, second.id}
+    assert "not shown: 1" in served.get("/hosts", cookie).text
+    page = served.get(f"/hosts/{first.id}", cookie).text
+    assert "replaced" in page
+    assert f'href="/hosts/{second.id}"' in page
+    assert [host["id"] for host in served.read("sensors", "list")] == [second.id]
+    assert len(served.read("sensors", "list", "--replaced")) == 2
+
+
+def test_a_note_of_a_kind_that_is_not_known_is_shown_as_that():
+    """A newer sensor must not be silenced by an older controller."""
+    note = {"action": "exploded", "reason": "by itself", "version": "9", "loader": None, "hooks": {}}
+
+    assert notes.sentence(note) == "noted 'exploded', which this controller does not know: by itself"
