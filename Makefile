@@ -18,7 +18,7 @@ APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),ap
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
 # The kernels of other releases run in an emulated computer, over this machine's own files.
 VM_PACKAGES := qemu-system-x86
-TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins gcc libc6-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) crun podman conmon chromium clang-format git containernetworking-plugins systemd gcc libc6-dev
 
 .PHONY: help
 help: ## this list

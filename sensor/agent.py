@@ -61,7 +61,9 @@ class Agent:
         accounts = Accounts()
         count = health.counters.add
         containers = Containers(count=count)
-        self.metadata = Metadata([str(path) for path in config.docker.sockets], count=count)
+        self.metadata = Metadata(
+            [str(path) for path in config.docker.sockets], count=count, manifests=config.probes.manifests
+        )
         # pid 1's namespaces may be unreadable even to root; the sensor's own are the host's.
         host = procfs.namespaces(os.getpid())
         if host is None or "mnt" not in host:

@@ -53,6 +53,13 @@ class Docker:
 
 
 @dataclass(frozen=True, slots=True)
+class Probes:
+    """Where it stands what pods declare as probes."""
+
+    manifests: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Redact:
     """Regular expressions for secrets in command lines, besides the built-in ones."""
 
@@ -84,6 +91,7 @@ class Config:
     controller: Controller
     spool: SpoolLimits
     docker: Docker
+    probes: Probes
     redact: Redact
     heartbeat: Heartbeat
     log: Log
@@ -230,6 +238,7 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
         ),
         spool=SpoolLimits(of("spool.max_bytes")),
         docker=Docker(of("docker.sockets")),
+        probes=Probes(of("probes.manifests")),
         redact=Redact(of("redact.patterns")),
         heartbeat=Heartbeat(of("heartbeat.interval_s")),
         log=Log(of("log.level"), of("log.format")),

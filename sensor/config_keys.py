@@ -192,6 +192,14 @@ KEYS: Final = (
         "Sockets that speak Docker's API, besides those that are discovered.",
     ),
     Key(
+        "probes.manifests",
+        _paths,
+        (Path("/etc/kubernetes/manifests"),),
+        "list of paths",
+        "Folders of manifests (JSON, or YAML with python3-yaml) that say which exec probes pods declare. "
+        "Others than root must not be able to write there.",
+    ),
+    Key(
         "redact.patterns",
         _patterns,
         (),

@@ -87,6 +87,7 @@ def describe(config: dict[str, Any]) -> Facts:
             _first(annotations, _CRI + "sandbox-uid", "io.kubernetes.pod.uid"),
         ),
         user=_user(facts.section(process, "user")),
+        folder=cwd if isinstance(cwd := process.get("cwd"), str) and cwd.startswith("/") else None,
         privileged=(privileged := _privileged(config, annotations)),
         settings=Settings(**{**configuration.of_bundle(config), "privileged": privileged}),
     )

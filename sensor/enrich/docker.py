@@ -18,13 +18,15 @@ from typing import Any, Final
 
 from sensor.enrich import configuration, daemon, facts
 from sensor.enrich.daemon import TIMEOUT_S, UnexpectedError, away
-from sensor.enrich.facts import Check, Facts
+from sensor.enrich.facts import Check, Facts, Pace
 from sensor.enrich.supervisor import ID
 
 API_VERSION: Final = "1.41"
 """Asked for first: Docker 20.10 to 28 and podman 4 speak it. Docker 29 wants 1.44, and says so."""
 MAX_BYTES: Final = 1024 * 1024
 
+_INTERVAL: Final = 30_000_000_000
+_START_INTERVAL: Final = 5_000_000_000
 _VERSION: Final = re.compile(r"1\.[0-9]{1,3}")
 
 
@@ -115,7 +117,7 @@ class _Connection(http.client.HTTPConnection):
 def describe(record: dict[str, Any], *, podman: bool = False) -> Facts:
     """What an inspect says. Types are checked: the daemon may be another's, and labels are anybody's.
 
-    `podman`: it is podman's answer, which executes a check by another shell than Docker does.
+    `podman`: it is podman's answer, which executes a check in another way than Docker does.
     """
     config, host = facts.section(record, "Config"), facts.section(record, "HostConfig")
     labels = facts.labels(config.get("Labels"))
@@ -132,21 +134,24 @@ def describe(record: dict[str, Any], *, podman: bool = False) -> Facts:
         ),
         user=facts.text(config.get("User")),
         privileged=privileged if isinstance(privileged, bool) else None,
-        checks=_checks(config, "sh" if podman else "/bin/sh"),
+        checks=_checks(config, podman=podman),
         settings=configuration.of_record(record),
     )
 
 
-def _checks(config: dict[str, Any], shell: str) -> tuple[Check, ...]:
+def _checks(config: dict[str, Any], *, podman: bool) -> tuple[Check, ...]:
     """The command of the HEALTHCHECK, as moby:daemon/health.go and podman:libpod/healthcheck.go make it."""
     declared = facts.section(config, "Healthcheck")
+    also: tuple[str, ...] = ()
     match _words(declared.get("Test")):
         case ["CMD", *argv] if argv:
             pass
+        case ["CMD-SHELL", *argv] if argv and podman:
+            # It knows no SHELL, and joins the words. Up to version 3 it called the shell by name.
+            also = ("sh", "-c", " ".join(argv))
+            argv = ["/bin/sh", "-c", " ".join(argv)]
         case ["CMD-SHELL", *argv] if argv:
-            # podman knows no SHELL, and joins the words.
-            own = [] if shell == "sh" else _words(config.get("Shell"))
-            argv = [*(own or [shell, "-c"]), *([" ".join(argv)] if shell == "sh" else argv)]
+            argv = [*(_words(config.get("Shell")) or ["/bin/sh", "-c"]), *argv]
         case _:
             return ()
     user, folder = config.get("User"), config.get("WorkingDir")
@@ -155,8 +160,28 @@ def _checks(config: dict[str, Any], shell: str) -> tuple[Check, ...]:
             tuple(argv),
             user if isinstance(user, str) else "",
             folder if isinstance(folder, str) and folder.startswith("/") else "/",
+            _pace(declared, podman=podman),
+            also,
         ),
     )
+
+
+def _pace(declared: dict[str, Any], *, podman: bool) -> Pace:
+    """Times of a HEALTHCHECK, with moby's defaults. Without an interval podman leaves it to others to run it."""
+    interval = _ns(declared, "Interval")
+    if podman:
+        return Pace(interval)
+    period = interval or _INTERVAL
+    return Pace(
+        period,
+        first_period=min(_ns(declared, "StartInterval") or _START_INTERVAL, period),
+        first_for=_ns(declared, "StartPeriod"),
+    )
+
+
+def _ns(declared: dict[str, Any], key: str) -> int:
+    value = declared.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _words(value: object) -> list[str]:

@@ -17,6 +17,25 @@ MAX_NAME: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a declared check is run, as far as it is declared. Nanoseconds."""
+
+    period: int = 0
+    """Time from one run to the next; 0 where it is not declared."""
+    ticks: bool = False
+    """Runs are begun by a clock that goes on meanwhile (Kubernetes), else a period after the last one's end."""
+    first_period: int = 0
+    """The period at the beginning, where it is another one."""
+    first_for: int = 0
+    """How long that beginning lasts, from the container's start."""
+    once: bool = False
+    """A hook: run once in the container's life."""
+
+
+ANY_TIME: Final = Pace()
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A health check as the container's configuration declares it. Stays on the host: it may hold secrets."""
 
@@ -26,6 +45,9 @@ class Check:
     """Whom it runs as, as configured: "", "app", "1000:1000"."""
     folder: str = "/"
     """Where it runs, as configured."""
+    pace: Pace = ANY_TIME
+    also: tuple[str, ...] = ()
+    """What another version of the runtime executes for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +64,8 @@ class Facts:
     checks: tuple[Check, ...] | None = None
     """The declared health checks; empty where there is none."""
     settings: Settings | None = None
+    folder: str | None = None
+    """Where its processes begin, as configured."""
 
     def over(self, other: Facts) -> Facts:
         """These facts, with what they do not say taken from `other`."""
@@ -55,6 +79,7 @@ class Facts:
             self.privileged if self.privileged is not None else other.privileged,
             self.checks if self.checks is not None else other.checks,
             self.settings if self.settings is not None else other.settings,
+            self.folder if self.folder is not None else other.folder,
         )
 
 

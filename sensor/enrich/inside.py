@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from sensor.enrich import procfs
-from sensor.enrich.facts import Check
+from sensor.enrich.facts import ANY_TIME, Check, Pace
 
 MAX_PASSWD: Final = 256 * 1024
+_PATH: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 MAX_LINKS: Final = 40
 """The kernel's own bound (path_resolution(7))."""
 
@@ -30,11 +31,31 @@ class Own:
     """The host's uid that it runs as; None where the container's files do not tell."""
     folder: str
     """Its working directory without links."""
+    pace: Pace = ANY_TIME
+    also: tuple[str, ...] = ()
+    absent: bool = False
+    """Its program is not in the container: all that is seen of it is a join."""
 
 
 def own(check: Check, init_pid: int, proc: Path = procfs.PROC) -> Own:
     """What `check` means in the container whose first process is `init_pid`."""
-    return Own(check.argv, uid(check.user, init_pid, proc), folder(check.folder, init_pid, proc))
+    return Own(
+        check.argv,
+        uid(check.user, init_pid, proc),
+        folder(check.folder, init_pid, proc),
+        check.pace,
+        check.also,
+        absent(check.argv[0], init_pid, proc),
+    )
+
+
+def absent(program: str, init_pid: int, proc: Path = procfs.PROC) -> bool:
+    """Whether a program, by its path or by its name on the usual PATH, is not in the container."""
+    root = proc / str(init_pid) / "root"
+    if not root.exists():
+        return False  # nothing can be said of one that is gone
+    places = [program] if "/" in program else [f"{each}/{program}" for each in _PATH]
+    return not any(os.path.lexists(f"{root}{folder(each, init_pid, proc)}") for each in places)
 
 
 def uid(user: str, init_pid: int, proc: Path = procfs.PROC) -> int | None:

@@ -23,7 +23,7 @@ class Description(NamedTuple):
     missing: dict[str, Missing]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Known:
     """A container by its init. Its identity never changes; its description is replaced as a whole."""
 
@@ -45,6 +45,8 @@ class Known:
     """The health checks that it declares; None until that is learned."""
     settings: Settings | None = field(init=False, default=None)
     """How it is configured, as far as its sources say; None until that is learned."""
+    changed: bool = field(init=False, default=False)
+    """The container that was here before it under the same name declared others."""
     _description: Description = field(init=False, repr=False)
 
     def __post_init__(self, runtime_hint: Runtime, caps: str | None, pod_uid: str | None) -> None:

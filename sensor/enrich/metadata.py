@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sensor.enrich import bundle, configuration, docker, procfs, sockets
+from sensor.enrich.checks import Checks
 from sensor.enrich.containers import uncounted
 from sensor.enrich.cri import Cri
 from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
@@ -34,6 +35,8 @@ WAITS_S: Final = (0.05, 0.25, 1.0, 5.0, 20.0, 60.0)
 """Time from one try for a container to the next: a daemon may only just be starting, or be restarted."""
 HANG_S: Final = 30.0
 MAX_WAITING: Final = 4096
+REFRESH_S: Final = 10.0
+"""How often manifests are looked at for a change."""
 DISCOVERY_S: Final = 1.0
 """Processes are looked through for daemons at most this often."""
 
@@ -62,11 +65,14 @@ class Metadata:
         proc: Path = procfs.PROC,
         count: Callable[[str], None] = uncounted,
         waits: tuple[float, ...] = WAITS_S,
+        manifests: Iterable[Path] = (),
     ) -> None:
+        """`manifests` are folders that say what pods declare, see `manifests`."""
         self._configured = tuple(configured)
         self._proc = proc
         self._count = count
         self._waits = waits
+        self._checks = Checks(manifests, count)
         self._condition = threading.Condition()
         self._heap: list[_Job] = []
         self._jobs: dict[int, _Job] = {}
@@ -125,7 +131,7 @@ class Metadata:
 
     def failing(self) -> list[str]:
         """What is wrong with daemons that were asked and did not answer: the sensor is degraded by it."""
-        return sorted(self._failing.copy().values())
+        return sorted((*self._failing.copy().values(), *self._checks.failing.copy().values()))
 
     @property
     def waiting(self) -> int:
@@ -133,14 +139,26 @@ class Metadata:
         return len(self._jobs)
 
     def _run(self) -> None:
+        self._checks.refresh()
+        refreshed = time.monotonic()
         while True:
             with self._condition:
-                while not self._closing and not (self._heap and self._heap[0].due <= time.monotonic()):
-                    self._condition.wait(self._heap[0].due - time.monotonic() if self._heap else None)
+                if not self._closing and not self._due():
+                    self._condition.wait(min(self._next() - time.monotonic(), REFRESH_S))
                 if self._closing:
                     return
-                job = heapq.heappop(self._heap)
-            self._try(job)
+                job = heapq.heappop(self._heap) if self._due() else None
+            if time.monotonic() - refreshed >= REFRESH_S:
+                refreshed = time.monotonic()
+                self._checks.refresh()
+            if job:
+                self._try(job)
+
+    def _next(self) -> float:
+        return self._heap[0].due if self._heap else float("inf")
+
+    def _due(self) -> bool:
+        return self._next() <= time.monotonic()
 
     def _try(self, job: _Job) -> None:
         known = job.known
@@ -172,7 +190,7 @@ class Metadata:
             return True
         found = bundle.read(known.id, known.supervisor, self._proc)
         if found is not None:
-            known.learn(found)
+            self._learn(known, self._checks.of_pod(known, found) if known.runtime in _HAS_CRI else found)
         if known.runtime in _HAS_CRI and self._cri:
             return self._ask_cri(known)
         return found is not None and known.runtime not in _HAS_API
@@ -189,9 +207,14 @@ class Metadata:
                     found = replace(found, settings=configuration.over(enforced.settings, found.settings))
                 if known.runtime == "unknown":
                     found = found.over(Facts(runtime="podman" if podman else "docker"))
-                known.learn(found)
+                self._learn(known, found)
                 return True
         return False
+
+    def _learn(self, known: Known, found: Facts) -> None:
+        """Whoever finds its checks finds whether they are others than before."""
+        self._checks.compare(known, found)
+        known.learn(found)
 
     def _ask_cri(self, known: Known) -> bool:
         """Ask each daemon until one knows the container, for its labels; whether one did."""

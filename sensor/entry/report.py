@@ -23,6 +23,7 @@ from sensor.entry.crossing import (
 from sensor.entry.describe import UNKNOWN_CONTAINER, ending, first, process_of, unseen
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
+from sensor.entry.rhythm import Rhythm
 from sensor.probe.layout import Exec, Flag, Step
 from sensor.wire import (
     Ancestor,
@@ -66,6 +67,7 @@ class Reporter:
         self._entering: dict[int, Ancestor] = {}
         self._sessions: dict[int, str] = {}
         self._undecided: dict[str, Candidate] = {}
+        self._rhythm = Rhythm()
 
     def crossed(self, crossing: Crossing) -> None:
         """Look at the processes outside now; a runtime is gone before the entry is decided."""
@@ -91,7 +93,10 @@ class Reporter:
         known = self._known(container["id"]) if container["id"] and outcome.way is None else None
         # Asked first: what is learned between the two must not be missed by both.
         undecided = known is not None and candidate.open(known)
-        way = candidate.means(known) if known else means(keys, container["runtime"], candidate.chain)
+        if known is None:
+            way = means(keys, container["runtime"], candidate.chain)
+        else:
+            way = candidate.way(known) if undecided else candidate.means(known, self._rhythm)
         who = self._entering.get(crossing.cookie) or first(self._lineage.ancestors(event.ancestry))
         process, lacking = process_of(event, self._redact, self._user_name)
         seen = crossing.setns is not None and crossing.setns.argv is not None
@@ -102,10 +107,7 @@ class Reporter:
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         if undecided:
-            pending = "pending" in missing.values()
-            lacking["means"] = "pending" if pending else "unknown"
-            if pending:
-                self._undecided[entry_id] = candidate
+            lacking["means"] = self._defer(entry_id, candidate, missing)
         return Entry(
             id=entry_id,
             time=self._wall(event.head.time),
@@ -167,7 +169,7 @@ class Reporter:
         None for an entry whose means was never open; asked once for each.
         """
         candidate = self._undecided.pop(entry, None)
-        return None if candidate is None else candidate.means(known)
+        return None if candidate is None else candidate.means(known, self._rhythm)
 
     def undecidable(self, entry: str) -> None:
         """Nothing will be learned for this entry: what it was called stands."""
@@ -226,6 +228,7 @@ class Reporter:
         if who is None or crossing.setns is None:
             return None
         container, missing = self._container(crossing.owner.container)
+        lacking: dict[str, Missing] = {}
         # No cgroup to go by, for it never executed: a runtime's supervisor above it is the next best mark.
         runtime_made = supervisor_index(crossing.setns.ancestry) is not None
         keys = verdict(
@@ -233,21 +236,37 @@ class Reporter:
         )
         setns = crossing.setns
         attempt_id = self.next_id()
+        candidate = Candidate.attempt(keys, crossing, outcome.event.head.time)
+        known = self._known(container["id"]) if container["id"] else None
+        if known is None:
+            way = means(keys, container["runtime"], setns.ancestry)
+        elif candidate.open(known):
+            way = candidate.way(known)
+            lacking["means"] = self._defer(attempt_id, candidate, missing)
+        else:
+            way = candidate.means(known, self._rhythm)
         return Attempt(
             id=attempt_id,
             time=self._wall(outcome.event.head.time),
             mono=outcome.event.head.time,
             kind="attempt",
             session=attempt_id,
-            means=means(keys, container["runtime"], setns.ancestry),
+            means=way,
             namespaces=outcome.namespaces,
             container=container,
             entered_by=who,
             ancestry=self._lineage.ancestors(setns.ancestry),
             login=login_of(setns.task.login_uid, setns.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
-            missing={**missing, **unseen("entered_by", who)},
+            missing={**missing, **lacking, **unseen("entered_by", who)},
         )
+
+    def _defer(self, event: str, candidate: Candidate, missing: dict[str, Missing]) -> Missing:
+        """Whether it is a check is told later, if anything is still to come of its container."""
+        if "pending" not in missing.values():
+            return "unknown"
+        self._undecided[event] = candidate
+        return "pending"
 
     def started(self, outcome: Started, known: Known) -> Start:
         """The start of a container."""

@@ -28,6 +28,7 @@ class Pod:
 
     id: str
     name: str
+    uid: str
     config: dict[int, object]
     namespaces: dict[int, object]
 
@@ -71,7 +72,7 @@ class Pods:
         if network == "node":
             del config[2]
         made = protobuf.text(self.call("RunPodSandbox", {1: config}), 1)
-        self._made.append(Pod(made, name, config, namespaces))
+        self._made.append(Pod(made, name, uid, config, namespaces))
         return self._made[-1]
 
     def start(self, pod: Pod, name: str, *command: str, image: str = "localhost/busybox:test") -> str:

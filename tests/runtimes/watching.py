@@ -6,8 +6,9 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from sensor.enrich import procfs
@@ -36,12 +37,13 @@ class Watching:
         sockets: list[str],
         recorder: Recorder | None = None,
         best_hook: Best = "auto",
+        manifests: Iterable[Path] = (),
     ) -> None:
         self.events: list[Any] = []
         self.counters = Counters()
         redactor = Redactor()
         self.containers = containers = Containers(count=self.counters.add)
-        self.metadata = Metadata(sockets, count=self.counters.add)
+        self.metadata = Metadata(sockets, count=self.counters.add, manifests=manifests)
         doors = Doors(containers, procfs.namespaces(os.getpid()) or {})
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         numbers = itertools.count(1)

@@ -135,6 +135,9 @@ def test_a_path_longer_than_a_socket_address_is_reached(serve, tmp_path):
         assert Docker(str(folder / "docker.sock")).inspect(A)["Id"] == A
 
 
+S = 1_000_000_000
+
+
 def test_the_record_becomes_facts():
     assert replace(describe(record(A)), settings=None) == facts.Facts(
         name="web", image="busybox:test", labels={"team": "pay"}, user="", privileged=False, checks=()
@@ -146,7 +149,7 @@ def test_the_record_becomes_facts():
     [
         ({"Test": ["CMD", "/check", "-x"]}, False, ("/check", "-x")),
         ({"Test": ["CMD-SHELL", "curl a || exit 1"]}, False, ("/bin/sh", "-c", "curl a || exit 1")),
-        ({"Test": ["CMD-SHELL", "curl a || exit 1"]}, True, ("sh", "-c", "curl a || exit 1")),
+        ({"Test": ["CMD-SHELL", "curl a || exit 1"]}, True, ("/bin/sh", "-c", "curl a || exit 1")),
         ({"Test": ["NONE"]}, False, None),
         ({"Test": []}, False, None),
         ({"Test": ["CMD", 7]}, False, None),
@@ -156,8 +159,36 @@ def test_the_record_becomes_facts():
 )
 def test_a_health_check_is_what_the_runtime_executes_for_it(declared, podman, argv):
     config = {"Healthcheck": declared, "User": "app", "WorkingDir": "/srv"}
-    expected = () if argv is None else (facts.Check(argv, "app", "/srv"),)
-    assert describe(record(A, Config=config), podman=podman).checks == expected
+    found = describe(record(A, Config=config), podman=podman).checks
+    assert [(check.argv, check.user, check.folder) for check in found] == (
+        [(argv, "app", "/srv")] if argv else []
+    )
+    assert [check.also for check in found if check.also] == ([("sh", *argv[1:])] if podman else [])
+
+
+@pytest.mark.parametrize(
+    ("times", "podman", "pace"),
+    [
+        ({}, False, facts.Pace(30 * S, first_period=5 * S)),
+        (
+            {"Interval": 2 * S, "StartPeriod": 9 * S},
+            False,
+            facts.Pace(2 * S, first_period=2 * S, first_for=9 * S),
+        ),
+        (
+            {"StartInterval": S, "StartPeriod": 9 * S},
+            False,
+            facts.Pace(30 * S, first_period=S, first_for=9 * S),
+        ),
+        ({"Interval": 2 * S, "StartPeriod": 9 * S}, True, facts.Pace(2 * S)),
+        ({}, True, facts.ANY_TIME),
+        ({"Interval": "2s", "StartPeriod": -1}, True, facts.ANY_TIME),
+    ],
+)
+def test_a_health_check_is_run_at_the_runtimes_pace(times, podman, pace):
+    config = {"Healthcheck": {"Test": ["CMD", "/check"], **times}}
+    (check,) = describe(record(A, Config=config), podman=podman).checks
+    assert check.pace == pace
 
 
 def test_a_check_by_a_shell_is_run_by_the_shell_of_the_image():

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from sensor.enrich.facts import Check
-from sensor.enrich.inside import Own, folder, own, uid
+from sensor.enrich.inside import Own, absent, folder, own, uid
 
 
 @pytest.fixture
@@ -34,9 +34,18 @@ def test_links_stay_inside(root, tmp_path):
     (root / "var/run").symlink_to("/run")
     (root / "loop").symlink_to("loop")
     (root / "out").symlink_to("../../../../etc")
-    assert own(Check(("a",), "app", "/var/run/x"), 7, tmp_path) == Own(("a",), 101000, "/run/x")
+    assert own(Check(("a",), "app", "/var/run/x"), 7, tmp_path) == Own(("a",), 101000, "/run/x", absent=True)
     assert folder("/loop", 7, tmp_path) == "/loop"
     assert folder("/out/a", 7, tmp_path) == "/etc/a"
+
+
+def test_a_program_is_absent_where_neither_its_path_nor_its_name_leads_to_it(root, tmp_path):
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "bin").symlink_to("usr/bin")
+    (root / "usr/bin/curl").touch()
+    programs = ["curl", "/bin/curl", "/usr/bin/curl", "wget", "/curl", "usr/bin/curl"]
+    assert [each for each in programs if absent(each, 7, tmp_path)] == ["wget", "/curl"]
+    assert not absent("curl", 8, tmp_path), "nothing is said of a container that is gone"
 
 
 def test_a_pipe_in_place_of_the_users_is_not_waited_for(root, tmp_path):

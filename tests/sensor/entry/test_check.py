@@ -7,11 +7,14 @@ import dataclasses
 
 import pytest
 
+from sensor.enrich.facts import Pace
 from sensor.enrich.inside import Own
 from sensor.enrich.known import Known
 from sensor.enrich.supervisor import Supervisor
 from sensor.entry.check import Candidate, executes
+from sensor.entry.rhythm import Rhythm
 from sensor.probe.layout import Exec, Kind, Step
+from sensor.wire import Runtime
 from tests.sensor.entry.test_track import HOST, INSIDE, NONE, WEB, facts, head
 
 ARGV = ("/bin/sh", "-c", "curl localhost")
@@ -31,11 +34,12 @@ EVENT = Exec(
     list(ARGV),
     False,
 )
-IT = Candidate("both", (RUNC, SHIM), EVENT, nested=False)
+IT = Candidate("both", (RUNC, SHIM), 0, EVENT, nested=False)
+JOIN = Candidate("both", (RUNC, SHIM), 0, None, nested=False)
 
 
-def known(*checks: Own) -> Known:
-    made = Known(WEB, 900, 1, {}, "docker", f"{0b1110:016x}", supervisor=Supervisor("docker", WEB, pid=900))
+def known(*checks: Own, runtime: Runtime = "docker") -> Known:
+    made = Known(WEB, 900, 1, {}, runtime, f"{0b1110:016x}", supervisor=Supervisor("docker", WEB, pid=900))
     made.checks = checks
     return made
 
@@ -52,7 +56,33 @@ DECLARED = known(Own(ARGV, 1000, "/srv"))
 
 
 def test_the_declared_command_is_a_probe() -> None:
-    assert IT.means(DECLARED) == "probe"
+    assert IT.means(DECLARED, Rhythm()) == "probe"
+
+
+def test_a_pods_declared_command_is_a_probe() -> None:
+    assert IT.means(known(Own(ARGV, 1000, "/srv"), runtime="cri"), Rhythm()) == "probe"
+    assert IT.means(known(runtime="cri"), Rhythm()) == "cri-exec"
+
+
+def test_a_join_is_a_probe_only_where_the_declared_program_is_absent() -> None:
+    assert JOIN.means(known(Own(ARGV, 1000, "/srv", absent=True)), Rhythm()) == "probe"
+    assert JOIN.means(DECLARED, Rhythm()) == "docker-exec"
+    assert IT.means(known(Own(("/bin/other",), 1000, "/srv", absent=True)), Rhythm()) == "docker-exec"
+
+
+def test_the_declared_command_at_another_time_is_none() -> None:
+    rhythm, every = Rhythm(), known(Own(ARGV, 1000, "/srv", Pace(10)))
+    assert [dataclasses.replace(IT, time=at).means(every, rhythm) for at in (0, 4, 10)] == [
+        "probe",
+        "docker-exec",
+        "probe",
+    ]
+
+
+def test_what_only_resembles_it_does_not_take_the_checks_turn() -> None:
+    rhythm, every = Rhythm(), known(Own(ARGV, 1000, "/srv", Pace(10)))
+    assert event(cwd="/home").means(every, rhythm) == "docker-exec"
+    assert IT.means(every, rhythm) == "probe"
 
 
 @pytest.mark.parametrize(
@@ -72,13 +102,13 @@ def test_the_declared_command_is_a_probe() -> None:
     ],
 )
 def test_what_resembles_it_is_none(other: Candidate) -> None:
-    assert other.means(DECLARED) == "docker-exec"
-    assert IT.means(known()) == "docker-exec"
+    assert other.means(DECLARED, Rhythm()) == "docker-exec"
+    assert IT.means(known(), Rhythm()) == "docker-exec"
 
 
 def test_without_its_own_supervisor_or_cgroup_it_is_none() -> None:
-    assert dataclasses.replace(IT, chain=(RUNC,)).means(DECLARED) == "runc-exec"
-    assert dataclasses.replace(IT, keys="ns-only").means(DECLARED) == "ns-join"
+    assert dataclasses.replace(IT, chain=(RUNC,)).means(DECLARED, Rhythm()) == "runc-exec"
+    assert dataclasses.replace(IT, keys="ns-only").means(DECLARED, Rhythm()) == "ns-join"
 
 
 def test_it_is_open_only_while_the_checks_are_not_known_and_it_can_be_one() -> None:
