@@ -114,12 +114,16 @@ def same_start(one: int, other: int) -> bool:
 
 
 def terminal(device: int) -> str | None:
-    """Name of a controlling terminal by its number in stat: "pts/0", "tty1", "ttyS0"; None without one.
+    """Name of a controlling terminal by its number in stat: "pts/0", "tty1", "ttyS0"; None without one."""
+    return terminal_of(device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00)
+
+
+def terminal_of(major: int, minor: int) -> str | None:
+    """As `terminal`, by the two parts of the number; a pair that no terminal can have is told as it is.
 
     Numbers are from the kernel's Documentation/admin-guide/devices.txt. Device 136:0 is pts/0: the number of
     a terminal says that there is one only by its major part.
     """
-    major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
     if 136 <= major <= 143:
         return f"pts/{(major - 136) * 256 + minor}"
     if major == 4:

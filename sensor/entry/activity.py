@@ -12,7 +12,7 @@ from typing import Final
 from sensor.enrich.known import Known
 from sensor.entry.lineage import Redact
 from sensor.probe.layout import Undecodable
-from sensor.probe.ordinary import EXEC, Ordinary, OrdinaryLane, decode
+from sensor.probe.ordinary import EXEC, OTHERS, Ordinary, OrdinaryLane, decode, mount_of
 from sensor.wire import MAX_ARGS, MAX_TEXT, Activity, Event, Loss
 
 MAX_RECORDS: Final = 4096
@@ -22,6 +22,8 @@ _PATIENCE_NS: Final = 10_000_000_000
 _MAX_UNKNOWN: Final = 1024
 _DIGITS: Final = str.maketrans("123456789", "000000000")
 LOST: Final = "kernel.lost.ordinary"
+EVICTED: Final = "ordinary.evicted"
+"""Counts the kinds that the kernel's map forgot for want of room; done again, each is told as new."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class Activities:
         self._records: dict[bytes, _Record] = {}
         self._unknown: dict[int, int] = {}
         self._lost: dict[int, int] = {}
+        self._gone: set[int] = set()
+        """Mount namespaces that were of no running container at the last collection."""
 
     def take(self, lane: OrdinaryLane) -> int:
         """What waits in the ring, a bounded number; how many."""
@@ -102,7 +106,28 @@ class Activities:
             record.event["count"] += count - record.counted if count > record.counted else count
             record.counted = count
             self._emit(self._again(record.event))
-        self._records = {key: record for key, record in self._records.items() if key in standing}
+        evicted = self._records.keys() - standing
+        for key in evicted:
+            del self._records[key]
+            # What was counted of it since the last collection went with it.
+            self._count(EVICTED)
+        self._forget(lane)
+
+    def _forget(self, lane: OrdinaryLane) -> None:
+        """Let go of containers that are gone since the last collection or before.
+
+        Once is not enough: the event of a start may wait. A number of a mount namespace comes back, and what
+        is kept under it would be told of another container.
+        """
+        self.lost(lane)
+        gone = {mnt for mnt in lane.tallies() if mnt != OTHERS and self._at_mount(mnt) is None}
+        over = gone & self._gone
+        if over:
+            lane.forget(over)
+            self._records = {key: kept for key, kept in self._records.items() if mount_of(key) not in over}
+            for mnt in over:
+                self._lost.pop(mnt, None)
+        self._gone = gone - over
 
     def lost(self, lane: OrdinaryLane) -> None:
         """Tell what the ring had no room for since the last call, by container."""

@@ -51,13 +51,14 @@ def process_of(
         gid=task.gid,
         user=user_name(task.uid),
         caps=f"{task.caps:016x}",
-        tty=procfs.terminal(os.makedev(task.tty_major, task.tty_minor)),
+        tty=procfs.terminal_of(task.tty_major, task.tty_minor),
     )
     return process, missing
 
 
 def ending(status: int) -> tuple[int | None, int | None]:
-    """Exit code and signal of a wait status."""
+    """Exit code and signal of a wait status, which has 16 bits."""
+    status &= 0xFFFF
     if os.WIFSIGNALED(status):
         return None, os.WTERMSIG(status)
     return os.WEXITSTATUS(status), None

@@ -10,7 +10,7 @@ import ctypes
 import errno
 import ipaddress
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,6 +98,11 @@ def decode(data: bytes) -> Ordinary:
     )
 
 
+def mount_of(key: bytes) -> int:
+    """The mount namespace that what `key` stands for was done in."""
+    return int(KEY.unpack(key)[1])
+
+
 def _address(first: int, second: int, family: int) -> str:
     if family == _INET6:
         return str(ipaddress.IPv6Address(struct.pack("=2Q", first, second)))
@@ -147,9 +152,12 @@ class OrdinaryLane:
         """Tell each event and not the first of its kind alone: to measure what that costs."""
         self._update(self._switches, struct.pack("=I", _TELL_ALL), struct.pack("=I", int(on)))
 
-    def forget(self, mnt: int) -> None:
-        """The container is gone, and its tally was read."""
-        self._lib.bpf_map_delete_elem(self._tallies, struct.pack("=I", mnt))
+    def forget(self, mounts: Set[int]) -> None:
+        """These containers are gone, and their tallies and counts were read."""
+        for mnt in mounts:
+            self._delete(self._tallies, struct.pack("=I", mnt))
+        for key in [key for key, _ in self.counts() if mount_of(key) in mounts]:
+            self._delete(self._alike, key)
 
     def close(self) -> None:
         """Let go of the ring."""
@@ -167,6 +175,9 @@ class OrdinaryLane:
             key = following.raw
             if self._lib.bpf_map_lookup_elem(descriptor, key, value) == 0:
                 yield key, value.raw
+
+    def _delete(self, descriptor: int, key: bytes) -> None:
+        self._lib.bpf_map_delete_elem(descriptor, key)
 
     def _update(self, descriptor: int, key: bytes, value: bytes) -> None:
         self._lib.bpf_map_update_elem(descriptor, key, value, 0)

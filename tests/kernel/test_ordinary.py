@@ -13,7 +13,7 @@ import pytest
 
 from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, KernelEvent
-from sensor.probe.ordinary import CONNECT, EXEC, OrdinaryLane, decode
+from sensor.probe.ordinary import CONNECT, EXEC, OrdinaryLane, decode, mount_of
 
 pytestmark = pytest.mark.kernel
 
@@ -91,6 +91,27 @@ def test_what_a_container_runs_again_is_counted_and_told_once(
     assert (tally.all, tally.told, tally.lost) == (8, 2, 0)
     probe.poll(50)
     assert not [one for one in events if isinstance(one, Exec) and one.task.ns.mnt == room.mnt]
+
+
+def test_a_container_that_is_gone_takes_no_room_in_the_kernel(
+    watched: tuple[Probe, list[KernelEvent]], room: Room
+) -> None:
+    """Its tally and its kinds go, another's stay."""
+    lane = watched[0].ordinary
+    other = Room(watched[0])
+    try:
+        for each in (room, other):
+            each.do("/bin/echo x")
+        lane.forget({room.mnt})
+        assert room.mnt not in lane.tallies()
+        assert other.mnt in lane.tallies()
+        assert {mount_of(key) for key, _ in lane.counts()} & {room.mnt, other.mnt} == {other.mnt}
+    finally:
+        assert other.shell.stdin is not None
+        assert other.shell.stdout is not None
+        other.shell.stdin.close()
+        other.shell.wait(WAIT_S)
+        other.shell.stdout.close()
 
 
 def test_where_a_container_connects_to_is_told_once_for_each_family(

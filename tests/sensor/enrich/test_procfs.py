@@ -120,6 +120,13 @@ def test_terminals_by_their_number(device, name):
     assert procfs.terminal(device) == name
 
 
+@pytest.mark.parametrize("major", [0, 5, 136, 4095, 4096, 2**31, 2**32 - 1])
+def test_numbers_that_no_terminal_has_raise_nothing(major):
+    """The kernel hands over 32 bits of each; a read that raced with the terminal's end may give any."""
+    assert procfs.terminal_of(major, 2**32 - 1) != ""
+    assert procfs.terminal_of(2**31, 7) == "2147483648:7"
+
+
 def test_login_without_a_login_is_none(tree):
     tree.add(7)
     (tree.path / "7" / "loginuid").write_text("4294967295")
