@@ -3,7 +3,8 @@
 
 The alert depends on the *set* of findings: in which order they were made, and how often, changes nothing. Of
 two findings of one detection on one event the graver stands, so judging an event again when more is known of
-it can add to an alert, and make its words right, but never takes from it.
+it can add to an alert, and make its words right, but takes nothing from it. Only the word of the sensor that a visit
+is a declared health check, when it comes late, withdraws an alert that has nothing else: it is closed, not gone.
 
 A health check's own command, declared in the container's configuration, is not news however it looks: of a
 visit by `probe` only what is at least PROBE_FLOOR counts.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from controller.detect.probes import declared
 from controller.detect.rule import Severity
 from controller.detect.sentence import container_name, sentence, user
 from controller.store.raising import NewAlert, NewFinding
@@ -57,6 +59,14 @@ def admit(entry: Event | None, known: Sequence[Raised], new: Iterable[Raised]) -
         else:
             refused += 1
     return taken, refused
+
+
+def void(visited: Visited) -> bool:
+    """Whether the visit is a declared check, and its alert has nothing that one would be alerted of."""
+    if visited.entry is None or visited.entry["means"] != "probe" or not visited.findings:
+        return False
+    checked = {event["id"] for visit, event in visited.judged() if declared(visit, event)}
+    return all(each.severity < PROBE_FLOOR or each.event in checked for each in visited.findings)
 
 
 def judged_again(known: Iterable[Raised], new: Sequence[Raised]) -> tuple[Raised, ...]:

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 CURSOR: Final = "detect"
 BATCH: Final = 100
 """Events in one transaction, which other writes wait for."""
+WITHDRAWN: Final = "the visit was a health check that its container declares, which the sensor learned late"
 IDLE_S: Final = 1.0
 RETRY_S: Final = (0.1, 30.0)
 """First and longest pause after a transaction that failed; it doubles between them."""
@@ -205,6 +206,7 @@ class Worker:
         host = (delivery.host, host_name)
         visited = self._visits.before(connection, session, delivery.seq)
         before = alerts.describe(visited, *host, self._titles) if visited.findings else None
+        probe = alerts.void(visited)
         visited.complete(event)
         if self._holds(visited, delivery.seq):
             return
@@ -213,6 +215,9 @@ class Worker:
         if before and after and (before.title, before.sentence) != (after.title, after.sentence):
             detail = {"event": event["id"], "learned": sorted(delivery.event["set"])}
             raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
+        if after and not probe and alerts.void(visited):
+            raising.withdraw(connection, raising.alert_id(session), WITHDRAWN, self._clock())
+            counters.add(connection, "detect.alerts_withdrawn")
 
     def _raise(
         self, connection: Connection, visited: Visited, found: Sequence[Raised], host: tuple[str, str]

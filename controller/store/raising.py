@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ITSELF = "nsentry"
 """The actor of what no person did."""
 
+STATES = ("raised", "reopened", "state", "withdrawn")
+"""Actions in the history that say or change in which state an alert is."""
+
 Raised = Literal["raised", "escalated", "reopened", "grown", "unchanged"]
 
 
@@ -65,7 +68,8 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     One detection's finding on one event is judged again when more is known of the event: then the new one
     takes the place of the old, unless that is graver. A closed alert is reopened ("reopened") only by a
     finding graver than all that its closer saw; by others it stays closed, and its history says once that the
-    visit went on ("regressed"). ValueError: an alert that does not exist yet needs a finding.
+    visit went on ("regressed"). One that was withdrawn is opened by any new finding. ValueError: an alert that
+    does not exist yet needs a finding.
     """
     identity = alert_id(alert.session)
     before = connection.execute(
@@ -79,6 +83,8 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     highest = max((each.severity for each in found), default=0)
     if highest > before.severity:
         return _escalate(connection, identity, (before.severity, highest), before.state, now)
+    if added and before.state in CLOSED_STATES and _latest(connection, identity, STATES) == "withdrawn":
+        return _reopen(connection, identity, before.state, now)
     if added:
         connection.execute(update(alerts).where(alerts.c.id == identity).values(changed=now))
         if before.state in CLOSED_STATES:
@@ -94,6 +100,19 @@ def refresh(connection: Connection, alert: NewAlert) -> bool:
         connection.execute(update(alerts).where(alerts.c.id == alert_id(alert.session)).values(row)).rowcount
         == 1
     )
+
+
+def withdraw(connection: Connection, alert_id: str, reason: str, now: int) -> None:
+    """Closes an alert that was raised on what was no visit. One that a person has dealt with stays as it is."""
+    state = connection.execute(select(alerts.c.state).where(alerts.c.id == alert_id)).scalar_one_or_none()
+    if state is None:
+        return
+    closed = "false_positive" if state == "new" else state
+    values: dict[str, Any] = {"changed": now}
+    if closed != state:
+        values |= {"state": closed, "close_reason": reason}
+    connection.execute(update(alerts).where(alerts.c.id == alert_id).values(values))
+    note(connection, alert_id, "withdrawn", {"from": state, "to": closed, "reason": reason}, now)
 
 
 def note(connection: Connection, alert_id: str, action: str, detail: Mapping[str, Any], now: int) -> None:
@@ -133,17 +152,26 @@ def _escalate(
     return "reopened" if reopened else "escalated"
 
 
+def _reopen(connection: Connection, identity: str, state: str, now: int) -> Raised:
+    values = {"state": "new", "close_reason": None, "changed": now}
+    connection.execute(update(alerts).where(alerts.c.id == identity).values(values))
+    note(connection, identity, "reopened", {"closed_as": state}, now)
+    return "reopened"
+
+
 def _regress(connection: Connection, identity: str, found: Sequence[NewFinding], now: int) -> None:
     """Says once after each change by a person that a closed alert's visit had more findings."""
-    latest = (
-        select(alert_history.c.action)
-        .where(alert_history.c.alert == identity)
-        .order_by(alert_history.c.id.desc())
-        .limit(1)
-    )
-    if connection.execute(latest).scalar_one_or_none() != "regressed":
+    if _latest(connection, identity) != "regressed":
         detail = {"detections": sorted({each.detection for each in found})}
         note(connection, identity, "regressed", detail, now)
+
+
+def _latest(connection: Connection, identity: str, among: Sequence[str] = ()) -> str | None:
+    """The last action in the alert's history, of all or of some."""
+    query = select(alert_history.c.action).where(alert_history.c.alert == identity)
+    if among:
+        query = query.where(alert_history.c.action.in_(among))
+    return connection.execute(query.order_by(alert_history.c.id.desc()).limit(1)).scalar_one_or_none()
 
 
 def _keep(connection: Connection, identity: str, found: Sequence[NewFinding]) -> int:

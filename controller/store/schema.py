@@ -237,7 +237,7 @@ alert_history = Table(
     Column("actor", Text, nullable=False),
     Column(
         "action", String(32), nullable=False
-    ),  # raised | escalated | state | assign | comment | entry_completed
+    ),  # raised | escalated | state | assign | comment | entry_completed | withdrawn
     Column("detail", JSON, nullable=False),
     Index(None, "alert"),
     sqlite_autoincrement=True,  # followers of the change feed resume by this id

@@ -189,7 +189,7 @@ class HistoryView(TypedDict):
     at_ns: int
     actor: str
     action: str
-    """raised | escalated | reopened | regressed | state | assign | comment | entry_completed"""
+    """raised | escalated | reopened | regressed | state | assign | comment | entry_completed | withdrawn"""
     detail: dict[str, Any]
 
 

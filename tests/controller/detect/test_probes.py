@@ -28,3 +28,11 @@ def test_what_it_does_not_name_or_what_comes_later_is():
 
 def test_the_same_by_a_person_is():
     assert judged(event("docker-exec", 1, **SHELL), command(2, "curl", parent=PID))
+
+
+def test_a_check_whose_program_is_absent_is_not_judged():
+    absent = {**PROBE, "kind": "attempt", "process": None}
+    assert not ENGINE.evaluate(Visit("s", absent, ()), absent)
+    assert ENGINE.evaluate(
+        Visit("s", {**absent, "means": "docker-exec"}, ()), {**absent, "means": "docker-exec"}
+    )
