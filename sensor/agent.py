@@ -55,6 +55,7 @@ class Agent:
     ) -> None:
         self._health = health
         self._pins = config.pins
+        self._hook = config.hook
         self._next_id = next_id
         self._emit = emit
         redactor = Redactor(config.redact.patterns)
@@ -94,12 +95,15 @@ class Agent:
         """Load the programs and learn what runs already. Raises Fault."""
         try:
             raw = self.recorder.event if self.recorder else None
-            probe = open_probe(loader, receiver(self.watch.feed, self._undecodable, raw), pins=self._pins)
+            probe = open_probe(
+                loader, receiver(self.watch.feed, self._undecodable, raw), self._hook, self._pins
+            )
         except ProbeError as error:
             raise _fault(error) from error
         self._health.watching(probe.loader, probe.reason, probe.hooks)
         found = self.watch.sweep(probe)
         _log.info("watching with %s (%s); %d containers run already", probe.loader, probe.reason, found)
+        _log.info("setns is seen by %s", probe.hooks["setns"])
         return probe
 
     def _undecodable(self, why: str) -> None:

@@ -21,6 +21,7 @@ from sensor.config_keys import BY_NAME, ENVIRONMENT_PREFIX, KEYS, Key, Value, Wr
 from sensor.fault import ExitCode, Fault
 
 Loader = Literal["auto", "bcc", "core"]
+Hook = Literal["auto", "fentry", "kprobe", "tracepoint"]
 
 FILE_VARIABLE: Final = "NSENTRY_SENSOR_CONFIG"
 LOCAL_STATE: Final = Path("var/sensor")
@@ -87,6 +88,7 @@ class Config:
 
     state_dir: Path
     loader: Loader
+    hook: Hook
     pins: Path | None
     controller: Controller
     spool: SpoolLimits
@@ -232,6 +234,7 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
     return Config(
         state_dir=of("state_dir"),
         loader=cast("Loader", of("loader")),
+        hook=cast("Hook", of("hook")),
         pins=of("pins"),
         controller=Controller(
             of("controller.url"), of("controller.ca"), of("controller.proxy"), of("controller.timeout_s")

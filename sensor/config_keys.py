@@ -152,6 +152,14 @@ KEYS: Final = (
         "How programs get into the kernel: core where it loads, else bcc.",
     ),
     Key(
+        "hook",
+        _one_of("auto", "fentry", "kprobe", "tracepoint"),
+        "auto",
+        "auto|fentry|kprobe|tracepoint",
+        "The best kind of hook that is tried for setns, in this order. Where the kernel refuses it, the next "
+        "serves: the sensor does not go blind for the sake of a setting.",
+    ),
+    Key(
         "pins",
         _path,
         None,

@@ -27,6 +27,11 @@ from sensor.identity import Identity
     type=click.Choice(["auto", "bcc", "core"]),
     help="How programs get into the kernel. auto: core where it loads, else bcc.",
 )
+@click.option(
+    "--hook",
+    type=click.Choice(["auto", "fentry", "kprobe", "tracepoint"]),
+    help="The best kind of hook that is tried for setns. auto: fentry, else kprobe, else the tracepoint.",
+)
 @click.option("--dry-run", is_flag=True, help="Load and attach the programs, say which, and end.")
 @click.option(
     "--record",
@@ -44,13 +49,14 @@ def run(
     load: Load,
     *,
     loader: str | None,
+    hook: str | None,
     log_level: str | None,
     log_format: str | None,
     record: Path | None,
     dry_run: bool,
 ) -> None:
     """Watch this host until interrupted. Logs to stderr."""
-    config = load({"loader": loader, "log.level": log_level, "log.format": log_format})
+    config = load({"loader": loader, "hook": hook, "log.level": log_level, "log.format": log_format})
     logs.setup(config.log.level, config.log.format)
     doctor.require(config.loader)
     identity = None if dry_run else Identity.load(config.state_dir)

@@ -31,8 +31,18 @@ def running(config: Config) -> Iterator[Check]:
         yield Check.ok("sensor", fault.sentence)
         return
     yield Check.ok("sensor", f"runs, with loader {printable(str(beat.get('loader')))}")
+    if "setns" in beat.get("hooks", {}):
+        yield _hook(printable(str(beat["hooks"]["setns"])))
     for sentence in beat.get("degraded", ()):
         yield Check.warn("sensor", printable(str(sentence)), "nsentry-sensor status")
+
+
+def _hook(served: str) -> Check:
+    """What sees setns; the tracepoint is a warning, for it costs every system call something."""
+    if not served.startswith("tracepoint"):
+        return Check.ok("hook", f"setns is seen by {served}")
+    said = f"setns is seen by {served}; it slows every system call, and 32-bit callers do not pass there"
+    return Check.warn("hook", said, "boot a kernel with fentry or kprobes, where 'hook' is auto")
 
 
 def state_dir(config: Config) -> Check:

@@ -41,19 +41,19 @@ def bad(call) -> str:
 def test_defaults_hold_where_nothing_is_set(load):
     config = load()
     assert config.state_dir == Path("/var/lib/nsentry/sensor")
-    assert config.loader == "auto"
+    assert (config.loader, config.hook) == ("auto", "auto")
     assert config.controller.url is None
     assert set(config.origins.values()) == {"default"}
 
 
 def test_each_layer_goes_over_the_one_below(load, tmp_path):
     config = load(
-        flags={"loader": "core"},
+        flags={"loader": "core", "hook": "kprobe"},
         environment={"NSENTRY_SENSOR_LOADER": "bcc", "NSENTRY_SENSOR_LOG_FORMAT": "json"},
         toml="loader = 'auto'\n[log]\nlevel = 'error'\nformat = 'plain'\n[heartbeat]\ninterval_s = 5",
         parts={"10.toml": "[log]\nlevel = 'debug'", "20.toml": "[log]\nlevel = 'warning'"},
     )
-    assert config.loader == "core"
+    assert (config.loader, config.hook) == ("core", "kprobe")
     assert (config.log.level, config.log.format) == ("warning", "json")
     assert config.heartbeat.interval_s == 5.0
     assert config.origins["loader"] == "flag"

@@ -362,6 +362,25 @@ def test_what_the_running_sensor_says_is_shown(enrolled):
     assert (wrong.state, wrong.said) == ("warn", "fentry is \\x1b[31mrefused")
 
 
+@pytest.mark.parametrize(
+    ("served", "state"),
+    [
+        ("fentry __x64_sys_setns", "ok"),
+        ("kprobe __x64_sys_setns (fentry: EPERM)", "ok"),
+        ("tracepoint syscalls:sys_exit_setns (fentry: EPERM)", "warn"),
+    ],
+)
+def test_the_hook_of_the_running_sensor_is_shown_and_the_dear_one_is_a_warning(enrolled, served, state):
+    health = Health(HOST_MESSAGE)
+    health.watching("core", "asked for", {"fork": "raw_tracepoint sched_process_fork", "setns": served})
+    server = StatusSocket(enrolled.state_dir, health)
+    server.start()
+    checks = {check.name: check for check in delivery.running(enrolled)}
+    server.stop()
+    assert checks["hook"].state == state
+    assert served in checks["hook"].said
+
+
 def test_everything_covers_what_the_contract_names(enrolled, host):
     names = {check.name for check in everything(enrolled, host.around())}
     assert names >= {
