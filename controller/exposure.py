@@ -7,10 +7,13 @@ capabilities(7). A setting that is not known exposes nothing: `missing` says tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from sensor import wire
+
+Nearness = Literal["host", "part", "weak"]
+"""How far it leads: to the host by itself, a part of the way, or hardly without more."""
 
 ESCAPING: Final = frozenset(
     {
@@ -25,49 +28,66 @@ ESCAPING: Final = frozenset(
 )
 SOCKETS: Final = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock", "cri-dockerd.sock")
 """Whoever writes to one of these starts containers of his own making."""
-LEADING: Final = ("ipc", "mnt", "net", "pid")
-"""Namespaces of the host through which its processes, sockets or files are reached."""
-SENSITIVE: Final = (
-    "/",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/home",
-    "/proc",
-    "/root",
-    "/run",
-    "/sys",
-    "/usr",
-    "/var",
-    "/var/run",
+LEADING: Final[dict[str, Nearness]] = {"mnt": "host", "pid": "part", "ipc": "weak", "net": "weak"}
+"""Namespaces of the host through which its files, processes, memory or sockets are reached."""
+SENSITIVE: Final = frozenset(
+    {
+        *(
+            "/",
+            "/boot",
+            "/dev",
+            "/etc",
+            "/home",
+            "/proc",
+            "/root",
+            "/run",
+            "/sys",
+            "/usr",
+            "/var",
+            "/var/run",
+        ),
+        *("/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet"),
+    }
 )
-"""Mounted whole, these are the host's own."""
-RUNTIMES_OWN: Final = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/containers")
+"""Mounted whole, these are the host's own, or a runtime's."""
 
 
-def exposures(settings: wire.Settings) -> list[str]:
-    """One phrase each, the gravest first."""
-    found = ["privileged"] if settings["privileged"] else []
+class Exposure(NamedTuple):
+    """One setting that leads towards the host, as a phrase, and how far."""
+
+    phrase: str
+    nearness: Nearness
+
+
+def exposures(settings: wire.Settings) -> list[Exposure]:
+    """All of them, in the order in which a person would name them."""
+    privileged = bool(settings["privileged"])
+    found = [Exposure("is privileged", "host")] if privileged else []
     found += [
-        f"shares the host's {kind} namespace" for kind in settings["host_namespaces"] or () if kind in LEADING
+        Exposure(f"shares the host's {kind} namespace", LEADING[kind])
+        for kind in settings["host_namespaces"] or ()
+        if kind in LEADING
     ]
-    found += [phrase for mount in settings["mounts"] or () if (phrase := _mounted(mount))]
-    if settings["devices"] == ["all"] and not settings["privileged"]:
-        found.append("may use every device")
-    found += [f"has {name}" for name in sorted(ESCAPING & set(settings["capabilities"] or ()))]
-    # A privileged container is unconfined by what that means.
-    if not settings["privileged"]:
+    found += [one for mount in settings["mounts"] or () if (one := _mounted(mount))]
+    # The rest is what a privileged container is by definition.
+    if not privileged:
+        if settings["devices"] == ["all"]:
+            found.append(Exposure("may use every device", "host"))
+        capabilities = sorted(ESCAPING & set(settings["capabilities"] or ()))
+        found += [Exposure(f"has {name}", "part") for name in capabilities]
+        profiles = {"seccomp": settings["seccomp"], "apparmor": settings["apparmor"]}
         found += [
-            f"{name} is unconfined" for name in ("seccomp", "apparmor") if settings[name] == "unconfined"
+            Exposure(f"has no {name}", "weak") for name, said in profiles.items() if said == "unconfined"
         ]
     return found
 
 
-def _mounted(mount: wire.Mount) -> str | None:
+def _mounted(mount: wire.Mount) -> Exposure | None:
     source = mount["source"].rstrip("/") or "/"
-    how = "may write" if mount["writable"] else "reads"
     if source.rpartition("/")[2] in SOCKETS:
-        return f"reaches the runtime by {source}"
-    if source in SENSITIVE or source in RUNTIMES_OWN:
-        return f"{how} the host's {source}"
-    return None
+        return Exposure(f"reaches the runtime by {source}", "host")
+    if source not in SENSITIVE:
+        return None
+    if mount["writable"]:
+        return Exposure(f"may write the host's {source}", "host")
+    return Exposure(f"reads the host's {source}", "part")

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from controller.cli import output
 from controller.cli.output import text, when
+from controller.store.configurations import setting_text
 
 if TYPE_CHECKING:
     from controller.store.configurations import ChangeView, ConfigurationView
@@ -25,7 +26,7 @@ def page(views: list[ConfigurationView]) -> None:
     latest = views[0]
     output.line("")
     output.line(f"configured since {when(latest['time'])} ({latest['because']})")
-    output.fields([(_name(name), _value(value)) for name, value in latest["settings"].items()])
+    output.fields([(_name(name), _said(value)) for name, value in latest["settings"].items()])
     output.fields([("exposed by", text("; ".join(latest["exposures"]) or "nothing that is known"))])
     changed = [(view, change) for view in views for change in view["changes"]]
     if changed:
@@ -35,7 +36,7 @@ def page(views: list[ConfigurationView]) -> None:
             [
                 (
                     when(view["time"]),
-                    f"{_name(change['setting'])}: {_value(change['before'])} -> {_value(change['after'])}",
+                    f"{_name(change['setting'])}: {_said(change['before'])} -> {_said(change['after'])}",
                 )
                 for view, change in changed
             ]
@@ -43,24 +44,12 @@ def page(views: list[ConfigurationView]) -> None:
 
 
 def _change(change: ChangeView) -> str:
-    return f"{_name(change['setting'])}: {_value(change['before'])} -> {_value(change['after'])}"
+    return f"{_name(change['setting'])}: {_said(change['before'])} -> {_said(change['after'])}"
 
 
 def _name(setting: str) -> str:
     return _NAMES.get(setting, setting.replace("_", " "))
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - any setting's
-    """A setting in one line. Unknown is said as unknown, and nothing as none."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    words = value if isinstance(value, list) else [value]
-    return text(", ".join(_word(word) for word in words)) or "none"
-
-
-def _word(word: Any) -> str:  # noqa: ANN401 - a mount, a name, a number
-    if isinstance(word, dict):
-        return f"{word['source']} at {word['target']}{'' if word['writable'] else ' (read-only)'}"
-    return str(word)
+def _said(value: object) -> str:
+    return text(setting_text(value))

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from controller.cli.state import State
     from controller.detect.catalogue import Detection
     from controller.detect.emulation import Docker
+    from controller.store.views import AlertRow
 
 POLL_S: Final = 0.25
+LATEST: Final = 200
+"""Alerts that are looked through for those of an emulation: it has only just begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +128,18 @@ def run(
 
 def _run(state: State, detection: Detection, docker: Docker, image: str, timeout: float) -> Result:
     try:
-        with emulation.container(docker, image) as container:
+        with emulation.container(docker, image) as (container, name):
             began = time.monotonic()
             emulation.emulate(detection, docker, container)
-            return _wait(state, detection.id, container, began, timeout)
+            return _wait(state, detection.id, name, began, timeout)
     except emulation.EmulationError as error:
         return Result(detection.id, False, None, None, None, [], str(error))
 
 
-def _wait(state: State, detection: str, container: str, began: float, timeout: float) -> Result:
+def _wait(state: State, detection: str, name: str, began: float, timeout: float) -> Result:
     """Looks for the finding until it is there or the time is up. What is late counts as silent."""
     while True:
-        alerts = _alerts(state, container)
+        alerts = _alerts(state, name)
         took = time.monotonic() - began
         fired = next((each for each in alerts if detection in each["detections"]), None)
         if fired is not None or took > timeout:
@@ -149,15 +152,13 @@ def _wait(state: State, detection: str, container: str, began: float, timeout: f
     return Result(detection, True, round(took, 2), fired["session"], fired["id"], also, None)
 
 
-def _alerts(state: State, container: str) -> list[dict[str, Any]]:
-    """The alerts of all visits to one container."""
-    from controller.store import alerts, entries  # noqa: PLC0415 - help does not wait for it
-    from controller.store.raising import alert_id  # noqa: PLC0415 - as above
+def _alerts(state: State, name: str) -> list[AlertRow]:
+    """The alerts on the container of this name, and on those that the emulation started beside it."""
+    from controller.store import alerts  # noqa: PLC0415 - help does not wait for it
 
     with state.reading() as connection:
-        visits = entries.list_(connection, entries.EntryFilter(container=container))
-        shown = [alerts.show(connection, alert_id(each["session"]), 1) for each in visits]
-    return [dict(each) for each in shown if each is not None]
+        latest = alerts.list_(connection, limit=LATEST, order="newest")
+    return [each for each in latest if (each["container"]["name"] or "").startswith(name)]
 
 
 def _chosen(names: Sequence[str], *, all_: bool) -> list[Detection]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from controller.detect.probes import declared
 from controller.detect.rule import Severity
-from controller.detect.sentence import container_name, sentence, user
+from controller.detect.sentence import configured, container_name, sentence, user
 from controller.store.raising import NewAlert, NewFinding
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ PROBE_FLOOR: Final = Severity.HIGH
 MAX_PER_DETECTION: Final = 64
 """Findings kept of one detection in one visit: a loop of a thousand downloads is one fact."""
 MAX_TITLES: Final = 2
+NO_ENTRY: Final = "none"
+"""The means of an alert that is about no visit: nobody came in."""
 
 
 def merge(findings: Iterable[Raised]) -> tuple[Raised, ...]:
@@ -113,6 +115,42 @@ def describe(visited: Visited, host: str, host_name: str, titles: Mapping[str, s
         first_seen=visited.first_seen or 0,
         last_seen=visited.last_seen or 0,
         events=visited.events,
+    )
+
+
+def subject(host: str, event: Event) -> str:
+    """What the alert of an event of no visit is about: its container, so that one that restarts has one alert.
+
+    It stands where an alert of a visit has the session. Host ids hold no such text as "container".
+    """
+    return f"{host}/container/{event['container']['id']}"
+
+
+def describe_alone(
+    since: int | None,
+    host: str,
+    host_name: str,
+    event: Event,
+    found: tuple[Sequence[Raised], Mapping[str, str]],
+) -> NewAlert:
+    """The alert of a container, as its latest event makes it. `found`: findings, and titles by detection.
+
+    `since` is when the alert was first seen, None while there is none.
+    """
+    container = event["container"]
+    return NewAlert(
+        session=subject(host, event),
+        host=host,
+        title=title(*found, container_name(container)),
+        sentence=configured(host_name, event),
+        means=NO_ENTRY,
+        container=container["id"],
+        container_name=container["name"],
+        image=container["image"],
+        user=None,
+        first_seen=event["time"] if since is None else min(since, event["time"]),
+        last_seen=event["time"],
+        events=1,
     )
 
 

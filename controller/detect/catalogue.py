@@ -2,7 +2,8 @@
 """Detections as folders on the disk: what is in one, and how its rule is loaded.
 
     controller/detections/<id>/
-        rule.py      TITLE, SEVERITY, TECHNIQUES and the function `rule`; the docstring is the description
+        rule.py      TITLE, SEVERITY, TECHNIQUES and the function `rule`; the docstring is the description.
+                     KINDS where it is asked about others than the events of a visit
         ADS.md       the strategy: Palantir's Alerting and Detection Strategy framework, all ten sections
         tests.yaml   events for which it must fire, and events for which it must not (see `examples`)
         emulate.sh   does the real thing to a disposable container
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from controller.detect.rule import Severity
+from controller.detect.rule import ALONE, JUDGED, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,8 @@ class Detection:
     description: str
     folder: Path
     rule: Callable[[Visit, Event], Finding | None]
+    kinds: frozenset[str] = JUDGED
+    """The kinds of event that its rule is asked about."""
 
     def ads(self) -> str:
         """The text of its strategy document, Markdown."""
@@ -105,10 +108,13 @@ def load(folder: Path) -> Detection:
         raise BrokenRuleError(path, 1, 'TECHNIQUES is missing: a tuple of ATT&CK ids such as ("T1609",)')
     if not callable(rule) or list(inspect.signature(rule).parameters) != ["visit", "event"]:
         raise BrokenRuleError(path, 1, "there is no function rule(visit, event)")
+    kinds = getattr(module, "KINDS", JUDGED)
+    if not isinstance(kinds, frozenset) or not kinds or not kinds <= JUDGED | ALONE:
+        raise BrokenRuleError(path, 1, f"KINDS is a frozenset of some of {', '.join(sorted(JUDGED | ALONE))}")
     description = inspect.cleandoc(module.__doc__ or "")
     if not description:
         raise BrokenRuleError(path, 1, "the docstring is missing: it is the description of the detection")
-    return Detection(folder.name, title, severity, techniques, description, folder, rule)
+    return Detection(folder.name, title, severity, techniques, description, folder, rule, kinds)
 
 
 def _execute(path: Path, name: str) -> ModuleType:

@@ -99,14 +99,15 @@ def image(docker: Docker, name: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def container(docker: Docker, image_name: str) -> Iterator[str]:
-    """The id of a container that exists until this context is left."""
+def container(docker: Docker, image_name: str) -> Iterator[tuple[str, str]]:
+    """Id and name of a container that exists until this context is left, as do those of the same label."""
     run = secrets.token_hex(6)
+    name = f"nsentry-emulation-{run}"
     made = docker(
         "run",
         "--detach",
         "--rm",
-        f"--name=nsentry-emulation-{run}",
+        f"--name={name}",
         f"--label={LABEL}={run}",
         "--network=none",
         f"--user={USER}",
@@ -115,9 +116,9 @@ def container(docker: Docker, image_name: str) -> Iterator[str]:
         str(LIFE_S),
     )
     try:
-        yield made
+        yield made, name
     finally:
-        _remove(docker, made, run)
+        _remove(docker, run)
 
 
 def emulate(detection: Detection, docker: Docker, container_id: str) -> None:
@@ -146,11 +147,11 @@ def emulate(detection: Detection, docker: Docker, container_id: str) -> None:
         )
 
 
-def _remove(docker: Docker, container_id: str, run: str) -> None:
-    """Removes a container of this run: one that does not carry its label is somebody else's."""
-    labels = docker("ps", "-aq", "--no-trunc", f"--filter=id={container_id}", f"--filter=label={LABEL}={run}")
-    if container_id in labels.split():
-        docker("rm", "--force", "--volumes", container_id)
+def _remove(docker: Docker, run: str) -> None:
+    """Removes the containers of this run: those that do not carry its label are somebody else's."""
+    mine = docker("ps", "-aq", "--no-trunc", f"--filter=label={LABEL}={run}").split()
+    if mine:
+        docker("rm", "--force", "--volumes", *mine)
 
 
 def _root_file_system() -> bytes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.detect.probes import declared
-from controller.detect.rule import JUDGED, Finding, value_at
+from controller.detect.rule import ALONE, JUDGED, Finding, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,9 +80,10 @@ class Engine:
 
         None on a declared health check and what is part of it, see `probes`.
         """
-        if event["kind"] not in JUDGED or declared(visit, event):
+        kind = event["kind"]
+        if kind not in JUDGED | ALONE or declared(visit, event):
             return []
-        judged = ((each, self._judge(each, visit, event)) for each in self.detections)
+        judged = ((each, self._judge(each, visit, event)) for each in self.detections if kind in each.kinds)
         return [_raised(each, finding, event) for each, finding in judged if finding is not None]
 
     def take_counts(self) -> dict[str, int]:

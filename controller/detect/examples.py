@@ -92,7 +92,7 @@ def run(detection: Detection, visit: tuple[Event, ...]) -> list[Raised]:
     RuntimeError: the rule raised an exception.
     """
     engine = Engine([detection])
-    visited = Visited(visit[0]["session"])
+    visited = Visited(visit[0].get("session", visit[0]["id"]))
     findings: tuple[Raised, ...] = ()
     for event in visit:
         if event["kind"] == "update":

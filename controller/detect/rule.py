@@ -2,7 +2,8 @@
 """What a rule is written with: the visit it looks at, the finding it returns, and a few readings of an event.
 
 A rule is a pure function `rule(visit, event) -> Finding | None`. It is called once for every event of a visit
-that has something to judge (`JUDGED`), in order, and again when an `update` completes an earlier event.
+that has something to judge (`JUDGED`), in order, and again when an `update` completes an earlier event. A rule
+about what belongs to no visit, such as how a container is configured, names those kinds in `KINDS`.
 
 None is not an answer. What an event does not know is None; a rule may only fire on what is known, so every
 reading here returns a value that makes the rule stay silent when the truth is not known: no words, no extra
@@ -24,6 +25,9 @@ Event: TypeAlias = "Mapping[str, Any]"
 """A wire event with the updates that arrived so far merged in."""
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
+"""Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
+ALONE: Final = frozenset({"configuration"})
+"""Kinds that belong to no visit. A rule sees them with a visit that holds nothing, and its KINDS name them."""
 
 ADMIN_MEANS: Final[dict[str, str]] = {
     "docker-exec": "docker exec",

@@ -16,6 +16,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.detect.rule import ADMIN_MEANS
+from controller.exposure import exposures
 from sensor.wire import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_NAME: Final = 64
 MAX_COMMAND: Final = 120
+MAX_EXPOSURES: Final = 3
 
 _BY: Final[dict[str, str]] = {
     **{means: f"by {name}" for means, name in ADMIN_MEANS.items()},
@@ -53,6 +55,15 @@ def sentence(host: str, entry: Event | None, commands: int = 0) -> str:
     if entry["kind"] == "escape":
         return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {_record(entry['means'])}"
     return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'])}"
+
+
+def configured(host: str, event: Event) -> str:
+    """How a container is configured that gives a way to the host."""
+    shown = [found.phrase for found in exposures(event["settings"])]
+    more = f" and {len(shown) - MAX_EXPOSURES} more" if len(shown) > MAX_EXPOSURES else ""
+    how = {"start": "was started", "changed": "was changed"}.get(event["because"], "was found running")
+    what = _cut(printable(", ".join(shown[:MAX_EXPOSURES])), MAX_COMMAND)
+    return f"{_what(event)} on {_name(host)} {how}: it {what}{more}; who did it is not known"
 
 
 def user(entry: Event | None) -> str | None:

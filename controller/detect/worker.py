@@ -19,6 +19,7 @@ from sqlalchemy import exc, select
 from controller.detect import alerts, catalogue
 from controller.detect.engine import Engine
 from controller.detect.held import Held
+from controller.detect.rule import ALONE, Visit
 from controller.detect.visits import Visits
 from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
@@ -155,6 +156,8 @@ class Worker:
                 project.apply(connection, delivery.host, delivery.event)
                 if event["kind"] == "update":
                     self._learn(connection, delivery, host_name)
+                elif event["kind"] in ALONE:
+                    self._see_alone(connection, delivery, event, host_name)
                 elif "session" in event:
                     self._see(connection, delivery, event, host_name)
         except exc.OperationalError:
@@ -173,6 +176,16 @@ class Worker:
             return  # however somebody came in, out to the host is no health check
         found = self.engine.evaluate(visited.now(), event)
         self._raise(connection, visited, found, (delivery.host, host_name))
+
+    def _see_alone(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
+        """An event of no visit: what is found in it is the alert of its container."""
+        subject = alerts.subject(delivery.host, event)
+        found = self.engine.evaluate(Visit(subject, None), event)
+        if not found:
+            return
+        since = raising.first_seen(connection, subject)
+        alert = alerts.describe_alone(since, delivery.host, host_name, event, (found, self._titles))
+        raising.raise_(connection, alert, [alerts.to_keep(each) for each in found], self._clock())
 
     def _holds(self, visited: Visited, seq: int) -> bool:
         """Whether the visit is to be judged only later."""

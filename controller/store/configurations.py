@@ -89,6 +89,22 @@ def changes(before: wire.Settings, after: wire.Settings) -> list[ChangeView]:
     ]
 
 
+def setting_text(value: object) -> str:
+    """A setting in one line, as a person reads it; not escaped. Unknown is said as unknown, nothing as none."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    words = value if isinstance(value, list) else [value]
+    return ", ".join(_word(word) for word in words) or "none"
+
+
+def _word(word: object) -> str:
+    if isinstance(word, dict):  # a wire.Mount
+        return f"{word['source']} at {word['target']}{'' if word['writable'] else ' (read-only)'}"
+    return str(word)
+
+
 def _view(time: int, body: Mapping[str, Any]) -> ConfigurationView:
     return ConfigurationView(
         time=rfc3339(time),
@@ -96,6 +112,6 @@ def _view(time: int, body: Mapping[str, Any]) -> ConfigurationView:
         because=body["because"],
         settings=body["settings"],
         missing=body["missing"],
-        exposures=exposures(body["settings"]),
+        exposures=[found.phrase for found in exposures(body["settings"])],
         changes=[],
     )

@@ -92,6 +92,12 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     return "grown" if added else "unchanged"
 
 
+def first_seen(connection: Connection, session: str) -> int | None:
+    """When the first event of the session's alert was, ns; None if it has no alert."""
+    query = select(alerts.c.first_seen).where(alerts.c.id == alert_id(session))
+    return connection.execute(query).scalar_one_or_none()
+
+
 def refresh(connection: Connection, alert: NewAlert) -> bool:
     """Brings what an existing alert says of its visit up to date; False if the session has none."""
     row = asdict(alert)

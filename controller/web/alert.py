@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from controller.store import alerts
+from controller.store import alerts, configurations
 from controller.store.views import CLOSED_STATES
 from controller.web import detections, filters, render, timeline, tree
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from controller.store.configurations import ConfigurationView
     from controller.store.views import AlertView
 
 
@@ -25,8 +27,11 @@ def alert_page(request: Request) -> Response:
     query = filters.parse(request.query_params)
     alert = load(request)
     with request.app.state.store.read() as connection:
+        configured = _configured(connection, alert)
         queue = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
-    return render.page(request, "alert.html", {**context(alert), "query": query, "queue": queue})
+    return render.page(
+        request, "alert.html", {**context(alert), "configured": configured, "query": query, "queue": queue}
+    )
 
 
 def alert_json(request: Request) -> Response:
@@ -41,6 +46,14 @@ def load(request: Request) -> AlertView:
     if alert is None:
         raise HTTPException(404, "There is no alert of this id.")
     return alert
+
+
+def _configured(connection: Connection, alert: AlertView) -> list[ConfigurationView]:
+    """How the container is configured, where the alert is about that and no visit."""
+    container = alert["container"]["id"]
+    if alert["visit"] is not None or container is None:
+        return []
+    return configurations.list_(connection, alert["host_id"], container)
 
 
 def context(alert: AlertView) -> dict[str, Any]:

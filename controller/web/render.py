@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
+from controller.store.configurations import setting_text
 from controller.store.views import MANY_PROBES, OPEN_STATES
 from controller.web import text, timeline
 from controller.web.filters import OPEN
@@ -117,6 +118,7 @@ _environment.filters.update(
     command=text.command_line,
     when=_when,
     ago=_ago,
+    setting=setting_text,
     duration=timeline.duration,
     caps=_caps,
     state=lambda value: STATE_NAMES.get(value, value),

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from controller.detect import alerts as merging
+from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.rule import Finding, Severity
 from controller.detect.worker import CURSOR, Worker
@@ -208,6 +210,29 @@ def test_an_attempt_is_a_visit_too(here):
     here.take_in(event("attempt"))
     drain(worker(here, always()))
     assert "executed nothing" in here.rows(alerts)[0]["sentence"]
+
+
+def configured_rule():
+    risky = next(each for each in catalogue.load_all()[0] if each.id == "risky_start")
+    return risky.rule
+
+
+def test_a_container_that_restarts_again_and_again_has_one_alert_without_a_visit(here):
+    alone = replace(detection(configured_rule()), kinds=frozenset({"configuration"}))
+    risky = [event("configuration", number, settings__privileged=True) for number in (1, 2, 3)]
+    here.take_in(*risky, event("docker-exec", 4))
+    drain(Worker(here.store, here.bus, Engine([alone])))
+    (alert,) = here.rows(alerts)
+    assert (alert["means"], alert["container_name"]) == ("none", "web")
+    assert alert["sentence"].endswith("on node1 was started: it is privileged; who did it is not known")
+    assert alert["first_seen"] < alert["last_seen"]
+    assert len(here.rows(findings)) == 3
+
+
+def test_a_rule_is_not_asked_about_what_it_did_not_name(here):
+    here.take_in(event("configuration"))
+    drain(worker(here, always()))
+    assert here.rows(alerts) == []
 
 
 def test_commands_whose_entry_was_lost_still_raise_an_alert(here):
