@@ -20,6 +20,7 @@
 #define CALLER_ARGV_LEN 1024
 #define EXEC_TEXTS_LEN (2 * PATH_LEN + FILENAME_LEN + ARGV_LEN)
 #define SETNS_TEXTS_LEN (PATH_LEN + 2 * CALLER_ARGV_LEN)
+#define REACHED_TEXTS_LEN (PATH_LEN + CALLER_ARGV_LEN)
 #define ORDINARY_ARGV_LEN 1024
 #define ARGV_SHAPE_LEN 128 /* how much of a command line tells it from others of the same program */
 
@@ -30,6 +31,8 @@ enum event_kind {
 	EVENT_EXIT = 4,	 /* a marked process is gone, or a marked thread that never executed */
 	EVENT_ORDINARY_EXEC = 5, /* a container's own process executed what it had not before */
 	EVENT_CONNECT = 6,	 /* ... or connected to where it had not before */
+	EVENT_REACHED =
+		7, /* a task was moved into a container's cgroup, or one of a container written to */
 };
 
 enum event_flag {
@@ -44,6 +47,14 @@ enum event_flag {
 	FLAG_EXE_CUT = 1 << 8,	   /* nor that of the executable: a part of it names another file */
 	FLAG_STRAY =
 		1 << 9, /* root, executable or cwd lie in a known mount namespace that is not the task's */
+	FLAG_MOVED = 1 << 10, /* the lineage came into a container's cgroup before any namespace of it */
+};
+
+/* How somebody came to a container without a namespace of it. */
+enum reach {
+	REACH_CGROUP = 1, /* moved into its cgroup */
+	REACH_TRACE = 2,  /* ptrace: attached to one of its tasks */
+	REACH_WRITE = 3,  /* process_vm_writev into one of its processes */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */
@@ -61,6 +72,7 @@ enum counter {
 	COUNT_ORDINARY,	     /* execs and connects of containers' own processes, in whatever way told */
 	COUNT_ORDINARY_TOLD, /* ... and those that an event tells of, the first of their kind */
 	COUNT_LOST_ORDINARY, /* ... and those that were first, and the ring had no room for */
+	COUNT_MOVED,	     /* tasks from outside that came into a container's cgroup */
 	COUNTERS,
 };
 
@@ -184,6 +196,25 @@ struct event_exec {
 	char texts[EXEC_TEXTS_LEN]; /* exe, cwd, filename, argv */
 };
 
+/*
+ * `head` and `task` are of the task that was moved, or attached to; of who wrote where it was written to,
+ * for then the kernel's programs know the other one by `target` alone, as the writer calls it.
+ */
+struct event_reached {
+	struct event_head head;
+	__u32 how;
+	__u32 mnt; /* the container's mount namespace; 0 where `target` must be looked up first */
+	__u32 target;
+	__u32 pad;
+	struct ancestor by; /* who moved, attached or wrote */
+	__u32 exe_len;	    /* of `by` */
+	__u32 argv_len;
+	__u64 argv_total;
+	struct task_facts task;
+	struct ancestry ancestry;      /* above `by` */
+	char texts[REACHED_TEXTS_LEN]; /* exe, argv */
+};
+
 /* What a supervisor executed: a runtime, whose arguments name the exec. It is gone before /proc can be
  * read. */
 struct runtime {
@@ -201,6 +232,7 @@ struct mark {
 	__u32 calls;
 	struct ns_set home;
 	struct ns_set joined;
+	__u64 within; /* the crossing that it goes on in when it comes back from this one, or 0 */
 };
 
 /* Where a task's namespaces lie in memory: enough to see a change, at a fraction of the reads. */

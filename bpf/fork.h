@@ -6,6 +6,8 @@
 ON_RAW_TRACEPOINT(sched_process_fork)
 {
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	struct task_struct *caller = (struct task_struct *)bpf_get_current_task();
+	struct css_set *mine = 0, *theirs = 0;
 	struct event_fork event = {};
 	struct mark *mark;
 	struct mark copy;
@@ -13,14 +15,20 @@ ON_RAW_TRACEPOINT(sched_process_fork)
 	u32 child_tid = 0;
 
 	mark = marks_lookup(&tid);
-	if (!mark)
+	if (!mark) {
+		/* clone3 can put a child into another cgroup, past where tasks are moved. */
+		READ(mine, caller->cgroups);
+		READ(theirs, child->cgroups);
+		if (mine != theirs)
+			judge_moved(child);
 		return 0;
+	}
 	if (is_released(mark)) {
 		marks_delete(&tid);
 		return 0;
 	}
 	copy = *mark;
-	copy.flags &= FLAG_EXECUTED;
+	copy.flags &= FLAG_EXECUTED | FLAG_MOVED;
 	READ(child_tid, child->pid);
 	set_mark(child_tid, &copy);
 	fill_head(&event.head, EVENT_FORK, child);

@@ -23,6 +23,9 @@ BPF_RINGBUF_OUTPUT(ordinary, 128);
 BPF_TABLE("lru_hash", struct ordinary_key, struct ordinary_count, alike, 8192);
 BPF_F_TABLE("hash", u32, struct ordinary_tally, tallies, 4096, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, u32, strangers, 4096);
+BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
+BPF_TABLE("lru_hash", u32, u64, asks, 4096);
+BPF_TABLE("lru_hash", u64, u64, injected, 4096);
 BPF_ARRAY(switches, u32, SWITCHES);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
@@ -132,6 +135,36 @@ static __always_inline void strangers_delete(u32 *key)
 	strangers.delete(key);
 }
 
+static __always_inline u32 *cgroups_lookup(u64 *key)
+{
+	return cgroups.lookup(key);
+}
+
+static __always_inline u64 *asks_lookup(u32 *key)
+{
+	return asks.lookup(key);
+}
+
+static __always_inline long asks_update(u32 *key, u64 *value)
+{
+	return asks.update(key, value);
+}
+
+static __always_inline u64 *injected_lookup(u64 *key)
+{
+	return injected.lookup(key);
+}
+
+static __always_inline long injected_update(u64 *key, u64 *value)
+{
+	return injected.update(key, value);
+}
+
+static __always_inline void asks_delete(u32 *key)
+{
+	asks.delete(key);
+}
+
 static __always_inline u32 *switches_lookup(u32 *key)
 {
 	return switches.lookup(key);
@@ -187,6 +220,41 @@ static __always_inline long ordinary_output(void *event, u64 size)
 	int on_sys_exit_##call(void *ctx)                                                                  \
 	{                                                                                                  \
 		return leave();                                                                            \
+	}
+
+/*
+ * Around a system call, with its first two arguments and its result. In the kernel its function is given
+ * the caller's registers; at the tracepoint, arguments and result stand after 16 bytes of its head.
+ */
+#define ON_CALL_FUNCTION(function, enter, leave) ON_CALL_FUNCTION_NAMED(function, enter, leave)
+#define ON_CALL_FUNCTION_NAMED(function, enter, leave)                                                     \
+	int kfunc__##function(u64 *ctx)                                                                    \
+	{                                                                                                  \
+		return enter(parameter(ctx[0], 0), parameter(ctx[0], 1));                                  \
+	}                                                                                                  \
+	int kretfunc__##function(u64 *ctx)                                                                 \
+	{                                                                                                  \
+		return leave(ctx[1]);                                                                      \
+	}
+#define ON_CALL_KPROBE(name, enter, leave)                                                                 \
+	int on_kprobe_##name(void *ctx)                                                                    \
+	{                                                                                                  \
+		u64 registers = parameter((u64)ctx, 0);                                                    \
+                                                                                                           \
+		return enter(parameter(registers, 0), parameter(registers, 1));                            \
+	}                                                                                                  \
+	int on_kretprobe_##name(void *ctx)                                                                 \
+	{                                                                                                  \
+		return leave(result_in((u64)ctx));                                                         \
+	}
+#define ON_CALL_SYSCALL(call, enter, leave)                                                                \
+	int on_sys_enter_##call(u64 *ctx)                                                                  \
+	{                                                                                                  \
+		return enter(ctx[2], ctx[3]);                                                              \
+	}                                                                                                  \
+	int on_sys_exit_##call(u64 *ctx)                                                                   \
+	{                                                                                                  \
+		return leave(ctx[2]);                                                                      \
 	}
 
 /* Taking an address is no dereference, so bcc's rewriter leaves it alone. */

@@ -103,6 +103,27 @@ struct {
 } strangers SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} asks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} injected SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SWITCHES);
 	__type(key, __u32);
@@ -153,6 +174,9 @@ MAP_ACCESS(runtimes, __u32, struct runtime)
 MAP_ACCESS(alike, struct ordinary_key, struct ordinary_count)
 MAP_ACCESS(tallies, __u32, struct ordinary_tally)
 MAP_ACCESS(strangers, __u32, __u32)
+MAP_ACCESS(cgroups, __u64, __u32)
+MAP_ACCESS(asks, __u32, __u64)
+MAP_ACCESS(injected, __u64, __u64)
 
 static __always_inline __u32 *switches_lookup(__u32 *key)
 {
@@ -217,6 +241,41 @@ static __always_inline long ordinary_output(void *event, __u64 size)
 	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(void *ctx)                               \
 	{                                                                                                  \
 		return off_duty() ? 0 : leave();                                                           \
+	}
+
+/*
+ * Around a system call, with its first two arguments and its result. In the kernel its function is given
+ * the caller's registers; at the tracepoint, arguments and result stand after 16 bytes of its head.
+ */
+#define ON_CALL_FUNCTION(function, enter, leave) ON_CALL_FUNCTION_NAMED(function, enter, leave)
+#define ON_CALL_FUNCTION_NAMED(function, enter, leave)                                                     \
+	SEC("fentry/" #function) int on_fentry_##function(u64 *ctx)                                        \
+	{                                                                                                  \
+		return off_duty() ? 0 : enter(parameter(ctx[0], 0), parameter(ctx[0], 1));                 \
+	}                                                                                                  \
+	SEC("fexit/" #function) int on_fexit_##function(u64 *ctx)                                          \
+	{                                                                                                  \
+		return off_duty() ? 0 : leave(ctx[1]);                                                     \
+	}
+#define ON_CALL_KPROBE(name, enter, leave)                                                                 \
+	SEC("kprobe") int on_kprobe_##name(void *ctx)                                                      \
+	{                                                                                                  \
+		u64 registers = parameter((u64)ctx, 0);                                                    \
+                                                                                                           \
+		return off_duty() ? 0 : enter(parameter(registers, 0), parameter(registers, 1));           \
+	}                                                                                                  \
+	SEC("kretprobe") int on_kretprobe_##name(void *ctx)                                                \
+	{                                                                                                  \
+		return off_duty() ? 0 : leave(result_in((u64)ctx));                                        \
+	}
+#define ON_CALL_SYSCALL(call, enter, leave)                                                                \
+	SEC("tp/syscalls/sys_enter_" #call) int on_sys_enter_##call(u64 *ctx)                              \
+	{                                                                                                  \
+		return off_duty() ? 0 : enter(ctx[2], ctx[3]);                                             \
+	}                                                                                                  \
+	SEC("tp/syscalls/sys_exit_" #call) int on_sys_exit_##call(u64 *ctx)                                \
+	{                                                                                                  \
+		return off_duty() ? 0 : leave(ctx[2]);                                                     \
 	}
 
 #define READ(dst, src) bpf_core_read(&(dst), sizeof(dst), &(src))

@@ -159,4 +159,33 @@ static __always_inline u64 read_argv(struct task_struct *task, char *to, const u
 	return end - begin;
 }
 
+/*
+ * Executable and arguments of the task that runs: nsenter is gone some milliseconds later. Returns how much
+ * of the texts is used.
+ */
+static __always_inline u64 write_caller(struct task_struct *task, char *texts, u32 *exe_len, u32 *argv_len,
+					u64 *argv_total, u32 *flags)
+{
+	struct fs_struct *fs = 0;
+	struct file *file = exe_of(task);
+	u32 cut = 0, length = 0, fault = 0;
+	u64 used;
+
+	*exe_len = 0;
+	*argv_len = 0;
+	*argv_total = 0;
+	READ(fs, task->fs);
+	if (!fs || !file) /* a thread of the kernel */
+		return 0;
+	write_path(&file->f_path, &fs->root, texts, exe_len, PATH_LEN, &cut);
+	if (cut)
+		*flags |= FLAG_EXE_CUT;
+	used = BOUNDED(*exe_len, PATH_LEN);
+	*argv_total = read_argv(task, &texts[used], CALLER_ARGV_LEN, &length, &fault);
+	*argv_len = length;
+	if (fault)
+		*flags |= FLAG_ARGV_FAULT;
+	return used + BOUNDED(length, CALLER_ARGV_LEN);
+}
+
 #endif

@@ -23,14 +23,46 @@
 #define SYSCALL_FUNCTION_32(call) __ia32_sys_##call
 #endif
 
+/* What the caller's registers hold, by the calling convention; arm64's are in one row, by number. */
+static __always_inline u64 parameter(u64 registers, int number)
+{
+	u64 value = 0;
+#ifdef __TARGET_ARCH_arm64
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)(registers + number * sizeof(value)));
+#else
+	struct pt_regs *regs = (struct pt_regs *)registers;
+
+	if (number)
+		READ(value, regs->si);
+	else
+		READ(value, regs->di);
+#endif
+	return value;
+}
+
+static __always_inline u64 result_in(u64 registers)
+{
+#ifdef __TARGET_ARCH_arm64
+	return parameter(registers, 0);
+#else
+	struct pt_regs *regs = (struct pt_regs *)registers;
+	u64 value = 0;
+
+	READ(value, regs->ax);
+	return value;
+#endif
+}
+
 #include "mark.h"
 #include "task.h"
 #include "path.h"
 #include "runtime.h"
 #include "stray.h"
+#include "reach.h"
 
 #include "setns.h"
 #include "fork.h"
 #include "exec.h"
 #include "exit.h"
+#include "inject.h"
 #include "ordinary.h"

@@ -27,28 +27,6 @@ static __always_inline int before_setns(void)
 	return 0;
 }
 
-/* Who calls: nsenter is gone some milliseconds later. Returns how much of the texts is used. */
-static __always_inline u64 write_caller(struct task_struct *task, struct event_setns *event)
-{
-	struct fs_struct *fs = 0;
-	struct file *file = exe_of(task);
-	u32 cut = 0, length = 0, fault = 0;
-	u64 used;
-
-	READ(fs, task->fs);
-	if (!fs || !file) /* a thread of the kernel */
-		return 0;
-	write_path(&file->f_path, &fs->root, event->texts, &event->exe_len, PATH_LEN, &cut);
-	if (cut)
-		event->head.flags |= FLAG_EXE_CUT;
-	used = BOUNDED(event->exe_len, PATH_LEN);
-	event->argv_total = read_argv(task, &event->texts[used], CALLER_ARGV_LEN, &length, &fault);
-	event->argv_len = length;
-	if (fault)
-		event->head.flags |= FLAG_ARGV_FAULT;
-	return used + BOUNDED(length, CALLER_ARGV_LEN);
-}
-
 static __always_inline void send_setns(struct task_struct *task, struct mark *mark, u64 previous, u32 flags)
 {
 	u32 zero = 0;
@@ -74,9 +52,25 @@ static __always_inline void send_setns(struct task_struct *task, struct mark *ma
 	event->joined = mark->joined;
 	read_facts(task, &event->task);
 	read_ancestry(task, &event->ancestry);
-	used = write_caller(task, event);
+	used = write_caller(task, event->texts, &event->exe_len, &event->argv_len, &event->argv_total,
+			    &event->head.flags);
 	used = write_runtime(event, used);
 	send(event, OFFSET_IN_EVENT(struct event_setns, texts) + BOUNDED(used, SETNS_TEXTS_LEN));
+}
+
+/* A task that came out of a session, or into a cgroup before, and is back goes on in it. */
+static __always_inline void go_back(u32 tid, struct mark *mark)
+{
+	if (!mark->within) {
+		marks_delete(&tid);
+		return;
+	}
+	mark->cookie = mark->within;
+	mark->within = 0;
+	mark->flags = mark->flags & FLAG_MOVED ? FLAG_MOVED : FLAG_EXECUTED;
+	mark->calls = 0;
+	mark->joined = mark->home;
+	set_mark(tid, mark);
 }
 
 /* A new crossing, or one more step of the one that this task has begun. */
@@ -86,27 +80,33 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 	struct mark *old = marks_lookup(&tid);
 	struct mark mark = {};
 	u64 previous = 0;
+	u32 flags = 0;
+	int tell = 1;
 
-	if (old && !(old->flags & FLAG_EXECUTED)) {
+	if (old && !(old->flags & FLAG_EXECUTED) && old->calls) {
 		mark = *old;
 		mark.joined = *now;
 		mark.calls += 1;
-		if (same_namespaces(&mark.home, now)) {
-			send_setns(task, &mark, 0, FLAG_RETURNED);
-			marks_delete(&tid);
-			return;
+		tell = same_namespaces(&mark.home, now);
+		if (tell)
+			flags = FLAG_RETURNED;
+	} else {
+		if (old) {
+			mark.within = previous = old->cookie;
+			mark.flags = old->flags & FLAG_EXECUTED ? 0 : old->flags & FLAG_MOVED;
 		}
-		set_mark(tid, &mark);
-		return;
+		mark.cookie = bpf_ktime_get_boot_ns();
+		mark.calls = 1;
+		mark.home = *was;
+		mark.joined = *now;
 	}
-	if (old)
-		previous = old->cookie;
-	mark.cookie = bpf_ktime_get_boot_ns();
-	mark.calls = 1;
-	mark.home = *was;
-	mark.joined = *now;
-	set_mark(tid, &mark);
-	send_setns(task, &mark, previous, 0);
+	/* Called from one place: the verifier walks all of it anew for each. */
+	if (tell)
+		send_setns(task, &mark, previous, flags);
+	if (flags)
+		go_back(tid, &mark);
+	else
+		set_mark(tid, &mark);
 }
 
 static __always_inline int after_setns(void)

@@ -71,11 +71,15 @@ def replay(path: Path, patterns: tuple[str, ...] = ()) -> Iterator[Event]:
         lambda mono: head.booted + mono,
     )
     watch = Watch(containers, _Told(), reporter, doors, out.append, lambda _name: None)
+    now = 0
+    watch.clock = lambda: now
+    watch.stand = watch.reach = lambda _reached: None
     # A start is told before the container that it was the start of: look ahead by one.
     for part in _containers_first(parts):
         if isinstance(part, Known):
             containers.tell(part)
         else:
+            now = part.head.time
             watch.feed(part)
         watch.settle()
         yield from out

@@ -13,12 +13,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from sensor.enrich import procfs
+from sensor.enrich import cgroupfs, procfs
+from sensor.enrich.cgroup import owner
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry import visitors
+from sensor.entry.arrivals import Arrivals, Stand
 from sensor.entry.configured import Configured
 from sensor.entry.crossing import (
+    Arrived,
     Attempted,
     Commanded,
     Crossed,
@@ -35,12 +38,15 @@ from sensor.entry.doors import Doors
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
-from sensor.probe.layout import KernelEvent, mark
+from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.wire import Event, Missing, Update
 
 MAX_WAITING: Final = 4096
 """Events that wait for the description of their container; more are left as they are, and counted."""
 
+
+_NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
+"""Why a crossing is given up, so that the kernel need not follow it either."""
 
 LOOK_NS: Final = 30_000_000_000
 """How often /proc is looked through for visitors that no hook saw. Nanoseconds."""
@@ -54,6 +60,10 @@ class Metadata(Protocol):
 
     def again(self, known: Known, on_done: Callable[[Known], None]) -> None:
         """The same for one that was complete, and has changed."""
+
+
+def _since_boot() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _alive(pid: int, start: int) -> bool:
@@ -75,6 +85,10 @@ class Watch:
         learned: Callable[[Known], None] | None = None,
     ) -> None:
         self._learned = learned
+        self.stand: Stand = visitors.stands
+        self.reach: Callable[[Reached], Exec | None] = visitors.injected
+        self.clock: Callable[[], int] = _since_boot
+        """What a replay, whose processes and time are others, replaces."""
         self._containers = containers
         self._metadata = metadata
         self._reporter = reporter
@@ -82,6 +96,8 @@ class Watch:
         self._visitors: set[tuple[int, int]] = set()
         self._next_look = 0
         self._tracker = Tracker(doors)
+        self._arrivals = Arrivals(self._tracker, doors)
+        self._cgroups: dict[str, list[int]] = {}
         self._emit = emit
         self._count = count
         self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
@@ -105,6 +121,7 @@ class Watch:
         for known in found:
             if known.mnt is not None:
                 probe.know_init(known.mnt, known.init_pid)
+                self._know_cgroup(known)
             self._metadata.complete(known, self._settled.put)
             self._note(known)
         self._look_for_visitors(probe)
@@ -146,7 +163,10 @@ class Watch:
 
     def feed(self, event: KernelEvent) -> None:
         """One event of the kernel."""
-        for outcome in self._tracker.feed(event):
+        if isinstance(event, Reached) and event.how is not How.CGROUP:
+            self._injected(event)
+            return
+        for outcome in self._arrivals.feed(event):
             self._act(outcome)
 
     def reconcile(self) -> None:
@@ -155,7 +175,7 @@ class Watch:
         if self.probe and now >= self._next_look:
             self._next_look = now + LOOK_NS
             self._look_for_visitors(self.probe)
-        for outcome in self._tracker.reconcile(_alive, now):
+        for outcome in self._arrivals.reconcile(_alive, now):
             self._count("entry.reconciled")
             self._act(outcome)
 
@@ -163,6 +183,8 @@ class Watch:
         match outcome:
             case Crossed(crossing=crossing):
                 self._reporter.crossed(crossing)
+            case Arrived(event=event):
+                self._arrived(event)
             case Entered():
                 entry = self._reporter.entered(outcome)
                 self._send(entry, entry["container"]["id"], entry["missing"])
@@ -185,8 +207,45 @@ class Watch:
             case Released(cookie=cookie, reason=reason):
                 self._count(f"entry.released.{reason.replace('-', '_')}")
                 self._reporter.forget(cookie)
-                if self.probe and reason in {"start", "plumbing", "foreign", "evicted", "orphan"}:
+                if self.probe and reason in _NOT_FOLLOWED:
                     self.probe.release(cookie)
+
+    def _know_cgroup(self, known: Known) -> None:
+        """Have the kernel tell of who is moved into this container's cgroup, where its path names it."""
+        named = owner(known.cgroup) if known.cgroup else None
+        is_own = named.container == known.id if named else (known.cgroup or "").endswith(f"/{known.id}")
+        if self.probe is None or not is_own or known.mnt is None or known.cgroup is None:
+            return
+        self._cgroups[known.id] = numbers = cgroupfs.numbers(known.cgroup)
+        for number in numbers:
+            self.probe.know_cgroup(number, known.mnt)
+
+    def _arrived(self, event: Reached) -> None:
+        self._reporter.arrived(event)
+        if Flag.THREAD not in event.head.flags:
+            self._follow(event.head.pid, event.head.cookie, event.task.ns, Flag.MOVED)
+
+    def _injected(self, event: Reached) -> None:
+        found = self.reach(event)
+        if (
+            found is not None
+            and event.how is How.WRITE
+            and self.probe
+            and self.probe.is_marked(found.head.pid)
+        ):
+            return  # of a session already
+        self._reporter.arrived(event)
+        outcomes = self._tracker.inject(event, found)
+        if found is not None and any(isinstance(outcome, Entered) for outcome in outcomes):
+            self._follow(found.head.pid, event.head.cookie, found.task.ns, Flag.EXECUTED)
+        for outcome in outcomes:
+            self._act(outcome)
+
+    def _follow(self, pid: int, cookie: int, ns: NsSet, flags: Flag) -> None:
+        """Have the kernel follow every thread of a process, also those that it was not told of."""
+        for tid in visitors.tids(pid) if self.probe else ():
+            if self.probe and not self.probe.is_marked(tid):
+                self.probe.mark(tid, mark(cookie, ns, ns, flags))
 
     def _attempted(self, outcome: Attempted) -> None:
         attempt = self._reporter.attempted(outcome)
@@ -219,6 +278,7 @@ class Watch:
                 self.probe.forget_mount(ns.mnt)
             return
         self._note(known)
+        self._know_cgroup(known)
         if self.configured:
             self.configured.started(known.id)
         start = self._reporter.started(outcome, known)
@@ -227,10 +287,14 @@ class Watch:
 
     def _stopped(self, outcome: Stopped) -> None:
         known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)
-        if known is not None:
-            self._emit(self._reporter.stopped(outcome, known))
-            if self.configured:
-                self.configured.stopped(known.id)
+        if known is None:
+            return
+        for number in self._cgroups.pop(known.id, ()):
+            if self.probe:
+                self.probe.forget_cgroup(number)
+        self._emit(self._reporter.stopped(outcome, known))
+        if self.configured:
+            self.configured.stopped(known.id)
 
     def _send(self, event: Event, container: str | None, missing: dict[str, Missing]) -> None:
         self._emit(event)
@@ -250,7 +314,9 @@ class Watch:
             self._metadata.again(known, self._settled.put)
 
     def settle(self) -> None:
-        """Send what the metadata worker has learned since the last call. Never waits."""
+        """Send what the metadata worker has learned, and what has waited long enough. Never waits."""
+        for outcome in self._arrivals.due(self.clock(), self.stand):
+            self._act(outcome)
         while True:
             try:
                 known = self._settled.get_nowait()

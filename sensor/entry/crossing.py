@@ -6,8 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sensor.probe.layout import Exec, Exit, Setns
+from sensor.probe.layout import Exec, Exit, Reached, Setns
 from sensor.wire import Means
+
+Reason = Literal[
+    "start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within", "orphan", "inside"
+]
+"""Why a crossing is no entry; "inside": it is a container's own process, or a runtime's step into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Crossing:
     cookie: int
     began: int
     setns: Setns | None = None
+    reached: Reached | None = None
+    """How it came to the container, where it joined none of its namespaces."""
     entered: Exec | None = None
     owner: Owner = Owner(None)
     within: Crossing | None = None
@@ -84,6 +91,13 @@ class Crossed:
 
     crossing: Crossing
     event: Setns
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Somebody came into a container's cgroup; what of it is decided by what he does."""
+
+    event: Reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +182,19 @@ class Released:
     """No entry of its own. `reason` is counted; "within" a session the kernel follows it still."""
 
     cookie: int
-    reason: Literal["start", "plumbing", "foreign", "returned", "no-exec", "evicted", "within", "orphan"]
+    reason: Reason
 
 
-Outcome = Crossed | Entered | Escaped | Commanded | Exited | Ended | Attempted | Started | Stopped | Released
+Outcome = (
+    Crossed
+    | Arrived
+    | Entered
+    | Escaped
+    | Commanded
+    | Exited
+    | Ended
+    | Attempted
+    | Started
+    | Stopped
+    | Released
+)

@@ -62,6 +62,16 @@ class Doors:
         """Whether this is the host's mount namespace, or that of a container that runs."""
         return mnt == self.host_mnt or self._containers.at_mount(mnt) is not None
 
+    def is_running(self, container: str, pid: int) -> bool:
+        """Whether a container runs by now, and `pid` is not its first process."""
+        known = self._containers.by_id(container)
+        return (
+            known is not None
+            and known.init_pid != pid
+            and known.mnt is not None
+            and self._containers.at_mount(known.mnt) is known
+        )
+
     def is_host(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace."""
         return mnt == self.host_mnt

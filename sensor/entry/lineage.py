@@ -18,7 +18,7 @@ from sensor.enrich import procfs
 from sensor.enrich.processes import Snapshot, abridged
 from sensor.enrich.supervisor import of_argv
 from sensor.entry.means import supervisor_index
-from sensor.probe.layout import Setns, Step
+from sensor.probe.layout import Reached, Setns, Step
 from sensor.wire import Ancestor, Login
 
 _REMEMBERED: Final = 2048
@@ -93,6 +93,11 @@ class Lineage:
                 key = (step.pid, step.start, step.comm)
                 self._remember(key, self.look(*key).exe, event.runtime_argv)
 
+    def reached(self, event: Reached) -> None:
+        """What the kernel read of who reached a container without entering it."""
+        if event.argv is not None:
+            self._remember((event.by.pid, event.by.start, event.by.comm), event.exe, event.argv)
+
     def _remember(self, key: tuple[int, int, str], exe: str | None, argv: list[str]) -> None:
         self._images[key] = Image(exe, abridged(self._redact(argv)[0]))
         if len(self._images) > _REMEMBERED:
@@ -100,7 +105,11 @@ class Lineage:
 
     def ancestors(self, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The chain as events carry it."""
-        return [self.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt) for step in chain]
+        return [self.step(step) for step in chain]
+
+    def step(self, step: Step) -> Ancestor:
+        """One process of a chain, as events carry it."""
+        return self.ancestor(step.pid, step.start, step.comm, step.uid, step.mnt)
 
     def ancestor(self, pid: int, start: int, comm: str, uid: int, mnt: int) -> Ancestor:
         """One process outside, as events carry it."""

@@ -24,7 +24,7 @@ from sensor.entry.describe import UNKNOWN_CONTAINER, ending, first, process_of, 
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, login_of
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.rhythm import Rhythm
-from sensor.probe.layout import Exec, Flag, Step
+from sensor.probe.layout import Exec, Flag, Reached, Step
 from sensor.wire import (
     Ancestor,
     Attempt,
@@ -78,6 +78,13 @@ class Reporter:
         for step in event.ancestry:
             self._lineage.look(step.pid, step.start, step.comm)
 
+    def arrived(self, event: Reached) -> None:
+        """Look at who moved a process into a container's cgroup, or reached into one of it."""
+        self._lineage.reached(event)
+        self._entering[event.head.cookie] = self._lineage.step(event.by)
+        for step in event.ancestry:
+            self._lineage.look(step.pid, step.start, step.comm)
+
     def forget(self, cookie: int) -> None:
         """The crossing is over."""
         self._entering.pop(cookie, None)
@@ -99,11 +106,12 @@ class Reporter:
             way = candidate.way(known) if undecided else candidate.means(known, self._rhythm)
         who = self._entering.get(crossing.cookie) or first(self._lineage.ancestors(event.ancestry))
         process, lacking = process_of(event, self._redact, self._user_name)
-        seen = crossing.setns is not None and crossing.setns.argv is not None
+        begun = crossing.setns or crossing.reached
+        seen = begun is not None and begun.argv is not None
         if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
             # It executed in place before it was looked at: this is the command, not what called for it.
             who = Ancestor(**{**who, "exe": None, "argv": None})
-        ancestry = self._outside(crossing, event.ancestry)
+        ancestry = self._outside(crossing, _chain(crossing, event))
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         if undecided:
@@ -225,21 +233,24 @@ class Reporter:
         """A join without a command; None when nobody saw who began it."""
         crossing = outcome.crossing
         who = self._entering.get(crossing.cookie)
-        if who is None or crossing.setns is None:
+        begun = crossing.setns or crossing.reached
+        if who is None or begun is None:
             return None
         container, missing = self._container(crossing.owner.container)
         lacking: dict[str, Missing] = {}
         # No cgroup to go by, for it never executed: a runtime's supervisor above it is the next best mark.
-        runtime_made = supervisor_index(crossing.setns.ancestry) is not None
+        runtime_made = supervisor_index(begun.ancestry) is not None
         keys = verdict(
             crossing.owner.container, crossing.owner.container if runtime_made else None, shared=False
         )
-        setns = crossing.setns
+        chain = (crossing.reached.by, *begun.ancestry) if crossing.reached else begun.ancestry
         attempt_id = self.next_id()
         candidate = Candidate.attempt(keys, crossing, outcome.event.head.time)
         known = self._known(container["id"]) if container["id"] else None
-        if known is None:
-            way = means(keys, container["runtime"], setns.ancestry)
+        if crossing.reached:
+            way: Means = "cgroup-join"
+        elif known is None:
+            way = means(keys, container["runtime"], begun.ancestry)
         elif candidate.open(known):
             way = candidate.way(known)
             lacking["means"] = self._defer(attempt_id, candidate, missing)
@@ -255,8 +266,8 @@ class Reporter:
             namespaces=outcome.namespaces,
             container=container,
             entered_by=who,
-            ancestry=self._lineage.ancestors(setns.ancestry),
-            login=login_of(setns.task.login_uid, setns.task.login_session, self._user_name),
+            ancestry=self._lineage.ancestors(chain),
+            login=login_of(begun.task.login_uid, begun.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
             missing={**missing, **lacking, **unseen("entered_by", who)},
         )
@@ -309,3 +320,11 @@ class Reporter:
         if known is None:
             return UNKNOWN_CONTAINER, {"container.id": "unknown"}
         return known.description
+
+
+def _chain(crossing: Crossing, event: Exec) -> tuple[Step, ...]:
+    """What stands above the entry: of who moved the process, where that is another than itself or its parents."""
+    reached = crossing.reached
+    if reached is None or reached.by.pid in {event.head.pid, *(step.pid for step in event.ancestry)}:
+        return event.ancestry
+    return (reached.by, *reached.ancestry)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from sensor.entry.crossing import (
     Attempted,
@@ -30,13 +30,14 @@ from sensor.entry.crossing import (
     Exited,
     Outcome,
     Owner,
+    Reason,
     Released,
     Started,
     Stopped,
 )
 from sensor.entry.places import Containers
 from sensor.entry.stray import entered_through_files, is_orphan, left_by_files, left_by_join
-from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Setns
+from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Reached, Setns
 from sensor.wire import Means
 
 MAX_CROSSINGS: Final = 8192
@@ -77,6 +78,8 @@ class Tracker:
                 return self._exec(event)
             case Exit():
                 return self._exit(event)
+            case Reached():
+                return []
 
     def reconcile(self, alive: Callable[[int, int], bool], now: int) -> list[Outcome]:
         """Ends what only lost exit events keep open. Call it every few seconds, with the time since boot.
@@ -98,6 +101,38 @@ class Tracker:
                     outcomes.append(Released(crossing.cookie, "no-exec"))
         self._suspects = suspects
         return outcomes
+
+    def take(self, crossing: Crossing) -> None:
+        """Follow a crossing that began elsewhere."""
+        self._crossings[crossing.cookie] = crossing
+
+    def enter(self, crossing: Crossing, event: Exec, container: str, way: Means) -> list[Outcome]:
+        """A crossing that joined nothing is an entry, of the cgroup's `container`, with this program."""
+        files = entered_through_files(event, self._containers)
+        crossing.owner = Owner(files)
+        return self._enter(crossing, event, [], container, "proc-root" if files else way)
+
+    def inject(self, reached: Reached, event: Exec | None) -> list[Outcome]:
+        """Somebody reached into a process, which runs `event`: an entry if it is a container's and he is not.
+
+        None when it is gone.
+        """
+        container = None if event is None else self._containers.container_at(event.task.ns.mnt)
+        if event is None or container is None or container == self._containers.container_at(reached.by.mnt):
+            return self.give_up(reached.head.cookie, "inside")
+        crossing, evicted = self._open(event.head.cookie, event.head.time)
+        crossing.reached = reached
+        crossing.live[event.head.pid] = event.head.start
+        crossing.owner = Owner(container)
+        inside = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
+        return [*evicted, *self._enter(crossing, event, [], inside, "inject")]
+
+    def give_up(self, cookie: int, reason: Reason) -> list[Outcome]:
+        """Nothing more of this crossing is told."""
+        self._given_up[cookie] = None
+        if len(self._given_up) > MAX_CROSSINGS:
+            self._given_up.popitem(last=False)
+        return [Released(cookie, reason)]
 
     def _setns(self, event: Setns) -> list[Outcome]:
         cookie = event.head.cookie
@@ -198,7 +233,8 @@ class Tracker:
         joined = event.joined.joined_since(event.home)
         cgroup_container = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
         new_mount = now.mnt != event.joined.mnt or "mnt" not in joined
-        if new_mount and cgroup_container and not self._containers.knows_mount(now.mnt):
+        is_new = cgroup_container and not self._containers.is_running(cgroup_container, event.head.pid)
+        if new_mount and is_new and not self._containers.knows_mount(now.mnt):
             return [*self._leave(crossing, event, "start"), Started(event)]
         if escape := left_by_join(event.home, event.joined, self._containers):
             return self._escape(crossing, event, *escape)
@@ -250,23 +286,16 @@ class Tracker:
         escaped = Escaped(crossing, event, kinds, left, outer)
         return [Released(crossing.cookie, "within"), escaped, self._command(outer, event)]
 
-    def _leave(
-        self, crossing: Crossing, event: Exec, reason: Literal["start", "plumbing", "foreign", "orphan"]
-    ) -> list[Outcome]:
+    def _leave(self, crossing: Crossing, event: Exec, reason: Reason) -> list[Outcome]:
         """It is no entry: nothing more to follow, unless it came out of a session."""
         if crossing.outer is None:
             return self._drop(crossing, reason)
         crossing.stayed = True
         return [Released(crossing.cookie, "within"), self._command(crossing.outer, event)]
 
-    def _drop(
-        self, crossing: Crossing, reason: Literal["start", "plumbing", "foreign", "evicted", "orphan"]
-    ) -> list[Outcome]:
+    def _drop(self, crossing: Crossing, reason: Reason) -> list[Outcome]:
         self._close(crossing)
-        self._given_up[crossing.cookie] = None
-        if len(self._given_up) > MAX_CROSSINGS:
-            self._given_up.popitem(last=False)
-        return [Released(crossing.cookie, reason)]
+        return self.give_up(crossing.cookie, reason)
 
     def _exit(self, event: Exit) -> list[Outcome]:
         if Flag.INIT in event.head.flags:

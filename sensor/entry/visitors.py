@@ -8,14 +8,15 @@ the container's own.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from sensor.enrich import procfs
-from sensor.probe.layout import Exec, Facts, Flag, Fork, Head, Kind, NsSet, Step
+from sensor.probe.layout import Exec, Facts, Flag, Fork, Head, How, Kind, NsSet, Reached, Step
 
 _DEPTH: Final = 64
 _STEPS: Final = 16
@@ -80,6 +81,67 @@ def events(visitor: Visitor, cookie: int, home: NsSet, proc: Path = procfs.PROC)
         if known is not None:
             head = Head(Kind.FORK, Flag.EXECUTED, cookie, cookie, known.start, pid, pid, known.ppid, 0)
             yield Fork(head, known.ppid)
+
+
+def stands(reached: Reached, proc: Path = procfs.PROC) -> Exec | None:
+    """A process that was moved, as it is now; None when it is gone, or not where it was moved to any more."""
+    pid, task = reached.head.pid, reached.task
+    known, here = procfs.stat(pid, proc), namespaces(pid, proc)
+    if known is None or here is None or not procfs.same_start(known.start, reached.head.start):
+        return None
+    if here.mnt != task.ns.mnt or _cgroup(procfs.cgroups(pid, proc)) != (task.cgroup, task.cgroup_parent):
+        return None
+    return reached_program(reached, proc)
+
+
+def reached_program(reached: Reached, proc: Path = procfs.PROC) -> Exec:
+    """What runs in a process that somebody reached: by the kernel, and what only stands in /proc."""
+    pid, task = reached.head.pid, reached.task
+    line, exe, cwd = procfs.cmdline(pid, proc), procfs.exe(pid, proc), procfs.cwd(pid, proc)
+    now = procfs.stat(pid, proc)
+    if now is None or not procfs.same_start(now.start, reached.head.start):
+        line, exe, cwd = None, None, None
+    return Exec(
+        replace(reached.head, kind=Kind.EXEC),
+        task.ns,
+        task.ns,
+        task.ns,
+        task,
+        tuple(_ancestry(reached.head.ppid, proc)),
+        exe,
+        cwd,
+        None,
+        line[0] if line else None,
+        argv_cut=line[1] if line else False,
+        exe_mnt=task.ns.mnt,
+        cwd_mnt=task.ns.mnt,
+    )
+
+
+def injected(reached: Reached, proc: Path = procfs.PROC) -> Exec | None:
+    """What runs in the process that somebody reached into; None when it is gone or cannot be found."""
+    if reached.how is not How.WRITE:
+        return reached_program(reached, proc)
+    pid = _by_number(reached.target, reached.task.ns.pid, proc)
+    start = None if pid is None else procfs.stat_start(pid, proc)
+    here = None if pid is None else namespaces(pid, proc)
+    if pid is None or start is None or here is None:
+        return None
+    cookie = reached.head.cookie
+    found = _program(Visitor(pid, start, ()), cookie, here, proc)
+    return found and replace(found, head=replace(found.head, flags=Flag(0), time=reached.head.time))
+
+
+def _by_number(number: int, pid_ns: int, proc: Path) -> int | None:
+    """The process that has this pid in this pid namespace; not found where it is in one below."""
+    if pid_ns == procfs.namespace(os.getpid(), "pid", proc):
+        return number
+    for pid in procfs.pids(proc):
+        if procfs.namespace(pid, "pid", proc) == pid_ns:
+            status = procfs.status(pid, proc)
+            if status is not None and status.nspid[-1:] == (number,):
+                return pid
+    return None
 
 
 def namespaces(pid: int, proc: Path = procfs.PROC) -> NsSet | None:

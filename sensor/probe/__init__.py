@@ -56,6 +56,12 @@ class Probe(Protocol):
     def forget_mount(self, mnt: int) -> None:
         """Tells the kernel that this mount namespace is no container's."""
 
+    def know_cgroup(self, cgroup: int, mnt: int) -> None:
+        """Tells the kernel that a cgroup, by the number of its folder, is that of the container at `mnt`."""
+
+    def forget_cgroup(self, cgroup: int) -> None:
+        """Tells the kernel that this cgroup is no container's any more."""
+
     def mark(self, tid: int, mark: bytes) -> None:
         """Has a thread followed, and what it forks; `layout.mark` makes the mark."""
 

@@ -250,6 +250,15 @@ class BccProbe:
         with contextlib.suppress(KeyError):
             del self._bpf[b"mounts"][ctypes.c_uint(mnt)]
 
+    def know_cgroup(self, cgroup: int, mnt: int) -> None:
+        """See Probe."""
+        self._bpf[b"cgroups"][ctypes.c_ulonglong(cgroup)] = ctypes.c_uint(mnt)
+
+    def forget_cgroup(self, cgroup: int) -> None:
+        """See Probe."""
+        with contextlib.suppress(KeyError):
+            del self._bpf[b"cgroups"][ctypes.c_ulonglong(cgroup)]
+
     def mark(self, tid: int, mark: bytes) -> None:
         """See Probe."""
         table = self._bpf[b"marks"]

@@ -241,9 +241,19 @@ class CoreProbe:
 
     def forget_mount(self, mnt: int) -> None:
         """See Probe."""
-        key = struct.pack("=I", mnt)
-        if self._lib.bpf_map_delete_elem(self._mounts, key) and ctypes.get_errno() != errno.ENOENT:
+        self._delete(self._mounts, struct.pack("=I", mnt))
+
+    def _delete(self, fd: int, key: bytes) -> None:
+        if self._lib.bpf_map_delete_elem(fd, key) and ctypes.get_errno() != errno.ENOENT:
             raise ProbeError(f"a map cannot be written: {why(ctypes.get_errno())}")
+
+    def know_cgroup(self, cgroup: int, mnt: int) -> None:
+        """See Probe."""
+        self._update(self._map("cgroups"), struct.pack("=Q", cgroup), struct.pack("=I", mnt))
+
+    def forget_cgroup(self, cgroup: int) -> None:
+        """See Probe."""
+        self._delete(self._map("cgroups"), struct.pack("=Q", cgroup))
 
     def mark(self, tid: int, mark: bytes) -> None:
         """See Probe."""

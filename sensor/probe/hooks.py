@@ -67,6 +67,8 @@ class Hook:
     ways: tuple[Way, ...]
     required: bool = True
     """Whether the sensor cannot do without."""
+    beside: str | None = None
+    """The purpose whose syscalls tracepoint must be paid for already before this one takes its own."""
 
 
 def _functions_of(call: str) -> tuple[tuple[str, bool], ...]:
@@ -79,9 +81,12 @@ def _functions_of(call: str) -> tuple[tuple[str, bool], ...]:
     return ((f"__x64_sys_{call}", False), (f"__ia32_sys_{call}", True))
 
 
-def _around(call: str) -> tuple[Way, ...]:
-    """Before and after a system call. A syscalls tracepoint is last: it slows every other system call too."""
-    functions = _functions_of(call)
+def _around(call: str, *, wide: bool = False) -> tuple[Way, ...]:
+    """Before and after a system call. A syscalls tracepoint is last: it slows every other system call too.
+
+    `wide`: of 64-bit callers alone, whose arguments are read.
+    """
+    functions = _functions_of(call)[: 1 if wide else None]
     fentry = tuple(
         Program(kind, function, f"on_{kind}_{function}", optional)
         for function, optional in functions
@@ -109,6 +114,9 @@ HOOKS: Final = (
     Hook("fork", _raw("sched_process_fork")),
     Hook("exec", _raw("sched_process_exec")),
     Hook("exit", _raw("sched_process_exit")),
+    Hook("cgroup", _raw("cgroup_attach_task"), required=False),
+    Hook("ptrace", _around("ptrace", wide=True), required=False, beside="setns"),
+    Hook("vm_writev", _around("process_vm_writev", wide=True), required=False, beside="setns"),
     Hook("ordinary_exec", _raw("sched_process_exec", "on_ordinary_exec"), required=False),
     Hook("connect", _raw("inet_sock_set_state"), required=False),
 )
@@ -127,9 +135,17 @@ class Choice:
 
     def taken(self) -> Iterator[tuple[str, Way]]:
         """Purpose and present way of each hook that has one."""
-        for purpose, ways in self._ways.items():
-            if ways:
-                yield purpose, ways[0]
+        for hook in self._hooks:
+            ways = self._ways[hook.purpose]
+            if ways and not self._costs(hook, ways[0]):
+                yield hook.purpose, ways[0]
+
+    def _costs(self, hook: Hook, way: Way) -> bool:
+        """Whether this way would slow every system call, which no other hook does yet."""
+        if hook.beside is None or way.kind != "tracepoint":
+            return False
+        other = self._ways[hook.beside]
+        return not other or other[0].kind != "tracepoint"
 
     def purpose_of(self, function: str) -> str | None:
         """The hook that a program serves in its present way."""
@@ -173,6 +189,8 @@ class Choice:
         for hook in self._hooks:
             way, given = taken.get(hook.purpose), self._reasons[hook.purpose]
             reasons = "; ".join(f"{way.kind}: {given[way.kind]}" for way in hook.ways if way.kind in given)
+            if way is None and self._ways[hook.purpose]:
+                reasons = "; ".join(filter(None, (reasons, "tracepoint: it would slow every system call")))
             served = way.name(self._attached[hook.purpose]) if way else "none"
             names[hook.purpose] = f"{served} ({reasons})" if reasons else served
         return names

@@ -20,6 +20,15 @@ class Kind(IntEnum):
     FORK = 2
     EXEC = 3
     EXIT = 4
+    REACHED = 7
+
+
+class How(IntEnum):
+    """enum reach: how somebody came to a container without a namespace of it."""
+
+    CGROUP = 1
+    TRACE = 2
+    WRITE = 3
 
 
 class Flag(IntFlag):
@@ -35,6 +44,7 @@ class Flag(IntFlag):
     CWD_CUT = 1 << 7
     EXE_CUT = 1 << 8
     STRAY = 1 << 9
+    MOVED = 1 << 10
 
 
 COUNTERS: Final = (
@@ -51,6 +61,7 @@ COUNTERS: Final = (
     "kernel.ordinary",
     "kernel.ordinary_told",
     "kernel.lost.ordinary",
+    "kernel.moved",
 )
 """enum counter, in its order. Those with "lost" in their name are losses, by cause."""
 
@@ -182,7 +193,25 @@ class Exit:
     joined: NsSet
 
 
-KernelEvent = Setns | Fork | Exec | Exit
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Somebody came to a container without a namespace of it: see struct event_reached."""
+
+    head: Head
+    how: How
+    mnt: int
+    """The container's mount namespace; 0 where `target` is all that is known."""
+    target: int
+    by: Step
+    task: Facts
+    ancestry: tuple[Step, ...]
+    """Above `by`."""
+    exe: str | None
+    """Of `by`."""
+    argv: list[str] | None
+
+
+KernelEvent = Setns | Fork | Exec | Exit | Reached
 
 _PATH_LEN: Final = 1024
 _FILENAME_LEN: Final = 256
@@ -193,7 +222,7 @@ _NS: Final = "10I"
 HEAD: Final = struct.Struct("=2I3Q4I")
 NS: Final = struct.Struct("=" + _NS)
 FACTS: Final = struct.Struct("=" + _NS + "2Q8I16s96s96s")
-MARK: Final = struct.Struct("=Q2I" + 2 * _NS)
+MARK: Final = struct.Struct("=Q2I" + 2 * _NS + "Q")
 ANCESTOR: Final = struct.Struct("=Q4I16s")
 ANCESTRY_SIZE: Final = 8 + _ANCESTORS * ANCESTOR.size
 _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
@@ -201,6 +230,10 @@ SETNS_TASK: Final = HEAD.size + 8 + 2 * NS.size + _SETNS_SIZES.size
 SETNS_TEXTS: Final = SETNS_TASK + FACTS.size + ANCESTRY_SIZE
 FORK_SIZE: Final = HEAD.size + 8
 EXIT_SIZE: Final = HEAD.size + 8 + 2 * NS.size
+REACHED_BY: Final = HEAD.size + 16
+_REACHED_SIZES: Final = struct.Struct("=2IQ")
+REACHED_TASK: Final = REACHED_BY + ANCESTOR.size + _REACHED_SIZES.size
+REACHED_TEXTS: Final = REACHED_TASK + FACTS.size + ANCESTRY_SIZE
 _EXEC_SIZES: Final = struct.Struct("=4IQ2I")
 EXEC_TASK: Final = HEAD.size + 3 * NS.size + _EXEC_SIZES.size
 EXEC_TEXTS: Final = EXEC_TASK + FACTS.size + ANCESTRY_SIZE
@@ -208,9 +241,9 @@ EXEC_TEXTS_LEN: Final = 2 * _PATH_LEN + _FILENAME_LEN + _ARGV_LEN
 SETNS_TEXTS_LEN: Final = _PATH_LEN + 2 * _CALLER_ARGV_LEN
 
 
-def mark(cookie: int, home: NsSet, joined: NsSet) -> bytes:
-    """The kernel's mark of a lineage that is inside already."""
-    return MARK.pack(cookie, Flag.EXECUTED, 0, *home, *joined)
+def mark(cookie: int, home: NsSet, joined: NsSet, flags: Flag = Flag.EXECUTED) -> bytes:
+    """The kernel's mark of a lineage: of one that is inside already, without other `flags`."""
+    return MARK.pack(cookie, flags, 0, *home, *joined, 0)
 
 
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed
@@ -242,14 +275,15 @@ def _facts(data: bytes, offset: int) -> Facts:
     return Facts(ns, *rest)
 
 
+def _step(data: bytes, offset: int) -> Step:
+    start, *ids, comm = ANCESTOR.unpack_from(data, offset)
+    rest: list[Any] = [start // TICK * TICK, *ids, _name(comm)]
+    return Step(*rest)
+
+
 def _ancestry(data: bytes, offset: int) -> tuple[Step, ...]:
     (length,) = struct.unpack_from("=I", data, offset)
-    steps = []
-    for i in range(min(length, _ANCESTORS)):
-        start, *ids, comm = ANCESTOR.unpack_from(data, offset + 8 + i * ANCESTOR.size)
-        rest: list[Any] = [start // TICK * TICK, *ids, _name(comm)]
-        steps.append(Step(*rest))
-    return tuple(steps)
+    return tuple(_step(data, offset + 8 + i * ANCESTOR.size) for i in range(min(length, _ANCESTORS)))
 
 
 def _path(raw: bytes) -> str:
@@ -313,6 +347,26 @@ def _exit(data: bytes) -> Exit:
     return Exit(_head(data), status, calls, _namespaces(data, at), _namespaces(data, at + NS.size))
 
 
+def _reached(data: bytes) -> Reached:
+    how, mnt, target, _ = struct.unpack_from("=4I", data, HEAD.size)
+    if how not in tuple(How):
+        raise Undecodable(f"unknown way to reach a container {how}")
+    head = _head(data)
+    exe_len, argv_len, _ = _REACHED_SIZES.unpack_from(data, REACHED_BY + ANCESTOR.size)
+    exe, argv = _texts(data, REACHED_TEXTS, exe_len, argv_len)
+    return Reached(
+        head,
+        How(how),
+        mnt,
+        target,
+        _step(data, REACHED_BY),
+        _facts(data, REACHED_TASK),
+        _ancestry(data, REACHED_TASK + FACTS.size),
+        exe=_exe(exe, head),
+        argv=_argv(argv, head),
+    )
+
+
 def _exec(data: bytes) -> Exec:
     head = _head(data)
     at = HEAD.size
@@ -342,6 +396,7 @@ _DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent]]]] = {
     Kind.FORK: (FORK_SIZE, _fork),
     Kind.EXEC: (EXEC_TEXTS, _exec),
     Kind.EXIT: (EXIT_SIZE, _exit),
+    Kind.REACHED: (REACHED_TEXTS, _reached),
 }
 
 

@@ -30,6 +30,7 @@ int main(void) {
     P("SETNS_TEXTS_LEN", SETNS_TEXTS_LEN); P("EXEC_TEXTS_LEN", EXEC_TEXTS_LEN);
     P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_TEXTS", offsetof(struct event_exec, texts));
     P("MARK", sizeof(struct mark)); P("COUNTERS", COUNTERS);
+    P("REACHED_TEXTS", offsetof(struct event_reached, texts)); P("REACHED_BY", offsetof(struct event_reached, by));
     P("ORDINARY_KEY", sizeof(struct ordinary_key));
     P("ORDINARY_TEXTS", offsetof(struct event_ordinary, texts));
     return 0;
@@ -60,6 +61,8 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "EXEC_TEXTS": layout.EXEC_TEXTS,
         "EXEC_TEXTS_LEN": layout.EXEC_TEXTS_LEN,
         "COUNTERS": len(layout.COUNTERS),
+        "REACHED_TEXTS": layout.REACHED_TEXTS,
+        "REACHED_BY": layout.REACHED_BY,
         "ORDINARY_KEY": ordinary.KEY.size,
         "ORDINARY_TEXTS": ordinary.TEXTS,
     }

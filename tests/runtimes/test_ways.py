@@ -12,14 +12,14 @@ import pytest
 
 from sensor.probe import BPF_SOURCES
 from tests.runtimes.watching import Watching
-from tests.runtimes.ways import docker, joins, podman
+from tests.runtimes.ways import cgroups, docker, joins, podman
 from tests.runtimes.ways.targets import Ground
 from tests.runtimes.ways.way import Quiet, Way, amiss, run
 from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
 
-WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *podman.WAYS]
+WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *cgroups.WAYS, *podman.WAYS]
 QUIET: list[Quiet] = [*docker.QUIET]
 
 ONE_COMMAND = ("entry", "exit", "session_end")

@@ -53,6 +53,9 @@ class Doors:
     def is_host(self, mnt: int) -> bool:
         return mnt == HOST.mnt
 
+    def is_running(self, container: str, pid: int) -> bool:
+        return container == WEB
+
     def is_daemon(self, step: Step) -> bool:
         return step.comm == "dockerd"
 

@@ -55,6 +55,17 @@ def test_a_hook_that_can_be_done_without_is_said_to_be_missing() -> None:
     assert choice.names() == {"it": "none (fentry: EPERM; kprobe: EINVAL)"}
 
 
+def test_no_hook_that_can_be_done_without_slows_every_system_call() -> None:
+    """Where the tracepoint of another has done so already, it costs the others nothing."""
+    choice = Choice()
+    assert choice.refuse("ptrace", "EINVAL")
+    assert choice.refuse("ptrace", "EINVAL")
+    assert "ptrace" not in dict(choice.taken())
+    assert choice.names()["ptrace"].endswith("EINVAL; tracepoint: it would slow every system call)")
+    choice = Choice("tracepoint")
+    assert dict(choice.taken())["ptrace"].kind == dict(choice.taken())["setns"].kind == "tracepoint"
+
+
 @pytest.mark.parametrize(("best", "served"), [("auto", "fentry"), ("fentry", "fentry"), ("kprobe", "kprobe")])
 def test_what_is_better_than_asked_for_is_not_tried(best: hooks.Best, served: str) -> None:
     choice = Choice(best)
