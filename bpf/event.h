@@ -57,7 +57,7 @@ enum reach {
 	REACH_WRITE = 3,  /* process_vm_writev into one of its processes */
 };
 
-/* Counted by cause, per CPU. The order is the contract; sensor/probe/layout.py names them. */
+/* Counted by cause, per CPU. The order is the contract; sensor/probe/counters.py names them. */
 enum counter {
 	COUNT_SETNS,	       /* setns calls that changed a namespace */
 	COUNT_SETNS_NO_CHANGE, /* ... and those that changed none, failed ones included */

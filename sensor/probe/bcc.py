@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive, kernel_types
+from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program, Way
-from sensor.probe.layout import COUNTERS
 from sensor.probe.libbpf import fentry_refused, load_library
 from sensor.probe.ordinary import OrdinaryLane
 

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive, pins
+from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program
-from sensor.probe.layout import COUNTERS, EXEC_TEXTS, EXEC_TEXTS_LEN, MARK
+from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, MARK
 from sensor.probe.libbpf import Log, fentry_refused, load_library, name, why
 from sensor.probe.ordinary import OrdinaryLane
 from sensor.probe.ring import Ring

@@ -47,25 +47,6 @@ class Flag(IntFlag):
     MOVED = 1 << 10
 
 
-COUNTERS: Final = (
-    "kernel.setns",
-    "kernel.setns_no_change",
-    "kernel.marked_fork",
-    "kernel.marked_exec",
-    "kernel.marked_exit",
-    "kernel.new_mount",
-    "kernel.lost.ring",
-    "kernel.lost.mark",
-    "kernel.lost.before",
-    "kernel.argv_fault",
-    "kernel.ordinary",
-    "kernel.ordinary_told",
-    "kernel.lost.ordinary",
-    "kernel.moved",
-)
-"""enum counter, in its order. Those with "lost" in their name are losses, by cause."""
-
-
 class NsSet(NamedTuple):
     """struct ns_set: inode numbers of a task's namespaces."""
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensor.probe import BPF_SOURCES, layout, ordinary
+from sensor.probe.counters import COUNTERS
 
 PROGRAM = """
 #include <stddef.h>
@@ -60,7 +61,7 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "EXEC_TASK": layout.EXEC_TASK,
         "EXEC_TEXTS": layout.EXEC_TEXTS,
         "EXEC_TEXTS_LEN": layout.EXEC_TEXTS_LEN,
-        "COUNTERS": len(layout.COUNTERS),
+        "COUNTERS": len(COUNTERS),
         "REACHED_TEXTS": layout.REACHED_TEXTS,
         "REACHED_BY": layout.REACHED_BY,
         "ORDINARY_KEY": ordinary.KEY.size,
@@ -72,7 +73,7 @@ def test_the_counters_have_the_order_of_the_enum() -> None:
     header = (BPF_SOURCES / "event.h").read_text()
     names = re.findall(r"^\tCOUNT_(\w+),", header, re.MULTILINE)
     assert [name.lower().replace("lost_", "lost.") for name in names] == [
-        counter.removeprefix("kernel.") for counter in layout.COUNTERS
+        counter.removeprefix("kernel.") for counter in COUNTERS
     ]
 
 
