@@ -42,7 +42,7 @@ class Probe(Protocol):
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""
 
     def counters(self) -> dict[str, int]:
-        """Totals since the load, summed over CPUs, by layout.COUNTERS."""
+        """Totals since the load, summed over CPUs, by counters.COUNTERS."""
 
     def release(self, cookie: int) -> None:
         """Tells the kernel that this crossing is none: its tasks need not be followed."""
