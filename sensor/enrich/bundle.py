@@ -129,7 +129,7 @@ def _privileged(config: dict[str, Any], annotations: dict[str, Any]) -> bool | N
     is none; without them it still takes all capabilities, all devices and no seccomp filter to be one.
     """
     said = annotations.get(_CRIO + "PrivilegedRuntime")
-    if said in {"true", "false"}:
+    if said in ("true", "false"):  # a hostile bundle may hold what no set can be asked for
         return bool(said == "true")
     linux = facts.section(config, "linux")
     if linux.get("maskedPaths") or linux.get("readonlyPaths"):
