@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from sensor.identity import Identity, describe_host
 from sensor.outbox import Outbox
 from sensor.probe import Probe, ProbeError, open_probe, receiver
 from sensor.probe.recording import Head, Recorder
+from sensor.recall import Recalled
 from sensor.watch import Watch
 from sensor.wire import AgentNote, Event, Loss
 
@@ -40,6 +41,8 @@ _POLL_MS: Final = 100
 _COUNTERS_S: Final = 1.0
 _LOOK_S: Final = 5.0
 _COLLECTION_S: Final = 60.0
+_CATCH_UP_MS: Final = 10
+_CATCH_UP_TRIES: Final = 100
 
 
 class Agent:
@@ -83,7 +86,10 @@ class Agent:
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )
+        self._recall = self.watch.recall(health.host["boot"])
+        self._containers = containers
         self._reported: dict[str, int] = {}
+        self._probe: Probe | None = None
         self._next_collection = 0.0
         self._next_count = 0.0
         self._next_look = 0.0
@@ -91,8 +97,13 @@ class Agent:
         health.gauges.register("sessions.open", lambda: float(self.watch.open_sessions))
         health.gauges.register("containers.known", lambda: float(len(containers)))
 
-    def open(self, loader: str) -> Probe:
-        """Load the programs and learn what runs already. Raises Fault."""
+    def open(
+        self, loader: str, kept: Mapping[str, bytes] | None = None, flush: Callable[[], None] = lambda: None
+    ) -> Probe:
+        """Load the programs, go on from what the sensor before `kept`, and learn what runs already.
+
+        `flush` brings what was emitted to the disk. Raises Fault.
+        """
         try:
             raw = self.recorder.event if self.recorder else None
             probe = open_probe(
@@ -100,11 +111,45 @@ class Agent:
             )
         except ProbeError as error:
             raise _fault(error) from error
+        self._probe = self.watch.probe = probe
         self._health.watching(probe.loader, probe.reason, probe.hooks)
+        recalled = self._recall.take_over(kept or {}, probe.kept_ring)
+        if recalled is not None:
+            self._catch_up(probe, recalled, flush)
         found = self.watch.sweep(probe)
         _log.info("watching with %s (%s); %d containers run already", probe.loader, probe.reason, found)
         _log.info("setns is seen by %s", probe.hooks["setns"])
         return probe
+
+    def _catch_up(self, probe: Probe, recalled: Recalled, flush: Callable[[], None]) -> None:
+        """Read what happened while no sensor did, with what was known then: only then is it looked around."""
+        self._reported = recalled.told
+        self.activities.go_on(recalled.told)
+        self.watch.go_on(recalled)
+        ring = probe.kept_ring
+        if ring is None:
+            return
+        # Were events lost meanwhile, a stop may be among them, and another container may have the number.
+        self._containers.believes = not self._lost(probe)
+        end, tries = ring.produced, _CATCH_UP_TRIES
+        while ring.position < end and tries:
+            # None read: a record is being written at this moment.
+            tries -= not probe.poll(_CATCH_UP_MS)
+            self.watch.settle()
+            flush()
+        self._containers.believes = False
+
+    def _lost(self, probe: Probe) -> bool:
+        return any(
+            ".lost." in name and name != LOST and total > self._reported.get(name, 0)
+            for name, total in probe.counters().items()
+        )
+
+    def changes(self, *, events: bool, everything: bool) -> Mapping[str, bytes | None]:
+        """What is to be kept now: see Recall."""
+        ring = self._probe.kept_ring if self._probe else None
+        told = {**self._reported, **self.activities.told()}
+        return self._recall.changes(ring, told, events=events, everything=everything)
 
     def _undecodable(self, why: str) -> None:
         self._health.counters.add("probe.undecodable")
@@ -189,7 +234,9 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         agent = Agent(config, outbox.health, outbox.next_id, outbox.put, record)
         if agent.recorder:
             stack.callback(agent.recorder.close)
-        probe = agent.open(loader)
+        kept = outbox.kept()
+        outbox.keep(agent.changes)
+        probe = agent.open(loader, kept, outbox.flush)
         stack.callback(probe.close)
         agent.metadata.start()
         stack.callback(agent.metadata.close)

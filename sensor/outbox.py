@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sensor.config import Config
 from sensor.health import Health, Heartbeats
@@ -17,6 +18,13 @@ from sensor.uplink import Uplink
 from sensor.wire import Event
 
 
+class Changes(Protocol):
+    """What is to be kept with the events of a flush, to go on from after a kill."""
+
+    def __call__(self, *, events: bool, everything: bool) -> Mapping[str, bytes | None]:
+        """`events`: whether some go with it. `everything`: what was kept before is gone."""
+
+
 class Outbox:
     """Holds the events of one turn of the loop, and hands them to the spool in one transaction."""
 
@@ -24,6 +32,7 @@ class Outbox:
         self.health = Health(describe_host(identity.host, identity.boot))
         self._stack = ExitStack()
         self._waiting: list[Event] = []
+        self._changes: Changes | None = None
         self._spool = Spool.open(
             config.state_dir / "spool.db",
             config.spool.max_bytes,
@@ -73,14 +82,26 @@ class Outbox:
         """Takes an event; it is safe on disk after the next `flush`."""
         self._waiting.append(event)
 
+    def kept(self) -> dict[str, bytes]:
+        """What was kept with the events, by this sensor or by the one before."""
+        return self._spool.kept()
+
+    def keep(self, changes: Changes) -> None:
+        """From now on, what `changes` gives is kept by each flush, in the transaction of its events."""
+        self._changes = changes
+
     def flush(self) -> None:
         """Write what waits to the spool."""
-        if not self._waiting:
-            return
         events, self._waiting = self._waiting, []
+        keep: Mapping[str, bytes | None] = {}
+        if self._changes is not None:
+            anew, self._spool.began_anew = self._spool.began_anew, False
+            keep = self._changes(events=bool(events), everything=anew)
+        if not events and not keep:
+            return
         ordinary = [event for event in events if event["kind"] == "activity"]
-        self._spool.append([event for event in events if event["kind"] != "activity"])
         if ordinary:
             self._spool.append(ordinary, "ordinary")
+        self._spool.append([event for event in events if event["kind"] != "activity"], keep=keep)
         for event in events:
             self._status.publish(event)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -39,11 +38,9 @@ from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
+from sensor.recall import Recall, Recalled
+from sensor.waiting import Incomplete, Waiting
 from sensor.wire import Event, Missing, Update
-
-MAX_WAITING: Final = 4096
-"""Events that wait for the description of their container; more are left as they are, and counted."""
-
 
 _NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
 """Why a crossing is given up, so that the kernel need not follow it either."""
@@ -101,12 +98,22 @@ class Watch:
         self._emit = emit
         self._count = count
         self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
-        self._waiting: dict[str, list[tuple[str, dict[str, Missing]]]] = defaultdict(list)
+        self._waiting = Waiting()
         self._next_id: Callable[[], str] = reporter.next_id
         self.configured: Configured | None = None
         """Set where it is to be told how containers are configured."""
         self.probe: Probe | None = None
         """Set once the programs are loaded: events may come before `open_probe` has returned."""
+
+    def recall(self, boot: str) -> Recall:
+        """What keeps the state of this watch, and takes over that of the one before."""
+        return Recall(boot, self._tracker, self._reporter, self._containers, self._waiting)
+
+    def go_on(self, recalled: Recalled) -> None:
+        """What is still to be learned of the containers that were taken over."""
+        for known in recalled.containers:
+            self._metadata.complete(known, self._settled.put)
+            self._note(known)
 
     @property
     def open_sessions(self) -> int:
@@ -300,12 +307,10 @@ class Watch:
         self._emit(event)
         if container is None or "pending" not in missing.values():
             return
-        if sum(map(len, self._waiting.values())) >= MAX_WAITING:
+        rest = {path: why for path, why in missing.items() if not path.startswith(("container.", "means"))}
+        if not self._waiting.add(container, Incomplete(event["id"], rest)):
             self._count("enrich.waiting_full")
             self._reporter.undecidable(event["id"])
-            return
-        rest = {path: why for path, why in missing.items() if not path.startswith(("container.", "means"))}
-        self._waiting[container].append((event["id"], rest))
 
     def changed(self, container_id: str) -> None:
         """Its configuration was changed: what its sources say is asked for once more."""
@@ -325,19 +330,21 @@ class Watch:
             self._note(known)
             if self.configured:
                 self.configured.tell(known)
+            self._containers.touch(known)
             container, missing = known.description
-            for target, rest in self._waiting.pop(known.id, []):
-                means = self._reporter.decided(target, known)
+            for event in self._waiting.pop(known.id):
+                means = self._reporter.decided(event.id, known)
                 decided = {} if means is None else {"means": means}
-                undecided: dict[str, Missing] = {"means": "unknown"} if means and known.checks is None else {}
+                open_still = event.undecided or (means is not None and known.checks is None)
+                undecided: dict[str, Missing] = {"means": "unknown"} if open_still else {}
                 self._emit(
                     Update(
                         id=self._next_id(),
                         time=time.time_ns(),
                         mono=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
                         kind="update",
-                        target=target,
+                        target=event.id,
                         set={"container": container, **decided},
-                        missing={**rest, **missing, **undecided},
+                        missing={**event.rest, **missing, **undecided},
                     )
                 )

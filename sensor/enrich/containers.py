@@ -33,6 +33,10 @@ def uncounted(_name: str) -> None:
     """The counter of a caller that keeps none."""
 
 
+Witness = tuple[int, int, int]
+"""A mount namespace, and pid and start of a process that was seen in it."""
+
+
 @dataclass(slots=True)
 class _Place:
     """A mount namespace of a container, and the process that is the proof of it."""
@@ -60,6 +64,10 @@ class Containers:
         self._places: dict[int, _Place] = {}
         self._by_id: dict[str, Known] = {}
         self._by_cgroup: dict[str, Known] = {}
+        self._touched: set[str] = set()
+        self.believes = False
+        """While what happened before is read: a namespace is a container's until its stop is read, although its
+        processes are gone by now."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -124,7 +132,7 @@ class Containers:
             place = self._places.get(inum)
             if place is None:
                 return None
-            if self._witnessed(inum, place):
+            if self.believes or self._witnessed(inum, place):
                 return place.known
             if place.gone is None:
                 place.gone = self._clock()
@@ -174,6 +182,34 @@ class Containers:
             if known.mnt is not None:
                 self._claim(known.mnt, _Place(known, known.init_pid, known.init_start))
 
+    def touch(self, known: Known) -> None:
+        """More is known of it now."""
+        with self._lock:
+            self._touched.add(known.id)
+
+    def changed(self, *, everything: bool = False) -> dict[str, tuple[Known, list[Witness]] | None]:
+        """Containers that changed since the last call, by id, with their witnesses; None for those that are gone."""
+        with self._lock:
+            touched, self._touched = self._touched, set()
+            if everything:
+                touched |= self._by_id.keys()
+            return {
+                each: None if (known := self._by_id.get(each)) is None else (known, self._witnesses(known))
+                for each in touched
+            }
+
+    def _witnesses(self, known: Known) -> list[Witness]:
+        return [(mnt, place.pid, place.start) for mnt, place in self._places.items() if place.known is known]
+
+    def recall(self, known: Known, witnesses: list[Witness]) -> None:
+        """Go on with a container of the sensor before, whether it runs still or not."""
+        with self._lock:
+            self._by_id[known.id] = known
+            if known.cgroup is not None:
+                self._by_cgroup[_key(known.cgroup)] = known
+            for mnt, pid, start in witnesses:
+                self._places[mnt] = _Place(known, pid, start)
+
     def _enter(
         self, found: Origin, pid: int, start: int, namespaces: dict[str, int], caps: str | None
     ) -> Known | None:
@@ -202,6 +238,7 @@ class Containers:
             supervisor=found.supervisor,
         )
         self._by_id[known.id] = known
+        self._touched.add(known.id)
         self._claim(mnt, _Place(known, pid, start))
         if known.cgroup is not None:
             self._by_cgroup[_key(known.cgroup)] = known
@@ -220,14 +257,17 @@ class Containers:
             self._leave(mnt, previous)
         if place is not None:
             self._places[mnt] = place
+            self._touched.add(place.known.id)
 
     def _leave(self, mnt: int, place: _Place) -> None:
+        self._touched.add(place.known.id)
         if place.pid == place.known.init_pid:
             self._forget(place.known)
         elif self._places.get(mnt) is place:
             del self._places[mnt]
 
     def _forget(self, known: Known) -> None:
+        self._touched.add(known.id)
         self._places = {mnt: place for mnt, place in self._places.items() if place.known is not known}
         for index, key in ((self._by_id, known.id), (self._by_cgroup, _key(known.cgroup or ""))):
             if index.get(key) is known:

@@ -133,12 +133,12 @@ class Known:
         if facts.checks is not None:
             self.checks = tuple(inside.own(check, self.init_pid) for check in facts.checks)
 
-    def remember(self, container: Container) -> None:
-        """Take over a whole description from before; what it lacks will not be learned."""
-        missing: dict[str, Missing] = {
+    def remember(self, container: Container, missing: dict[str, Missing] | None = None) -> None:
+        """Take over a whole description from before; without `missing`, what it lacks will not be learned."""
+        unknown: dict[str, Missing] = {
             f"container.{name}": "unknown" for name, value in container.items() if value is None
         }
-        self._description = Description(container, missing)
+        self._description = Description(container, unknown if missing is None else missing)
 
     def settle(self) -> None:
         """Nothing more will be learned: what is pending becomes unknown."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -58,6 +58,17 @@ class Activities:
         self._lost: dict[int, int] = {}
         self._gone: set[int] = set()
         """Mount namespaces that were of no running container at the last collection."""
+
+    def told(self) -> dict[str, int]:
+        """The losses that were told, each container's by the number of its mount namespace."""
+        return {f"{LOST}/{mnt}": count for mnt, count in self._lost.items()}
+
+    def go_on(self, told: Mapping[str, int]) -> None:
+        """Tell none of these again: the inverse of `told`."""
+        for name, count in told.items():
+            cause, _, mnt = name.partition("/")
+            if cause == LOST and mnt.isdecimal():
+                self._lost[int(mnt)] = count
 
     def take(self, lane: OrdinaryLane) -> int:
         """What waits in the ring, a bounded number; how many."""

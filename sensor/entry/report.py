@@ -90,6 +90,17 @@ class Reporter:
         self._entering.pop(cookie, None)
         self._sessions.pop(cookie, None)
 
+    def begun(self, cookie: int) -> tuple[str | None, Ancestor | None]:
+        """The session's id and who crossed, as far as they are known of a crossing."""
+        return self._sessions.get(cookie), self._entering.get(cookie)
+
+    def recall(self, cookie: int, session: str | None, who: Ancestor | None) -> None:
+        """Go on with a crossing of the sensor before: the inverse of `begun`."""
+        if session is not None:
+            self._sessions[cookie] = session
+        if who is not None:
+            self._entering[cookie] = who
+
     def entered(self, outcome: Entered) -> Entry:
         """The entry of a session, whose id becomes the session's."""
         crossing, event = outcome.crossing, outcome.event
@@ -178,6 +189,10 @@ class Reporter:
         """
         candidate = self._undecided.pop(entry, None)
         return None if candidate is None else candidate.means(known, self._rhythm)
+
+    def is_open(self, entry: str) -> bool:
+        """Whether the means of an entry is still to be decided."""
+        return entry in self._undecided
 
     def undecidable(self, entry: str) -> None:
         """Nothing will be learned for this entry: what it was called stands."""

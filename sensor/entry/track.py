@@ -16,7 +16,7 @@ further crossing: into another container that is one more entry, and anywhere el
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sensor.entry.crossing import (
@@ -58,14 +58,44 @@ class Tracker:
         self._crossings: OrderedDict[int, Crossing] = OrderedDict()
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspects: set[tuple[int, int]] = set()
+        self._touched: set[int] = set()
 
     @property
     def open_sessions(self) -> int:
         """Sessions with a live process."""
         return sum(1 for crossing in self._crossings.values() if crossing.entered)
 
+    def changed(self, *, everything: bool = False) -> dict[int, Crossing | None]:
+        """Crossings that changed since the last call, by cookie; None where one is over or was given up."""
+        touched, self._touched = self._touched, set()
+        if everything:
+            touched |= self._crossings.keys() | self._given_up.keys()
+        return {cookie: self._crossings.get(cookie) for cookie in touched}
+
+    def is_given_up(self, cookie: int) -> bool:
+        """Whether the events of this crossing mean nothing any more."""
+        return cookie in self._given_up
+
+    def recall(self, crossings: Iterable[Crossing], given_up: Iterable[int]) -> None:
+        """Go on with the crossings of the sensor before."""
+        self._crossings.update(
+            (one.cookie, one) for one in sorted(crossings, key=lambda crossing: crossing.began)
+        )
+        self._given_up.update(dict.fromkeys(sorted(given_up)))
+
+    def _touch(self, cookie: int) -> None:
+        crossing = self._crossings.get(cookie)
+        if crossing is not None:
+            self._touched.update(one.cookie for one in crossing.around())
+
     def feed(self, event: KernelEvent) -> list[Outcome]:
         """What `event` means."""
+        self._touch(event.head.cookie)
+        outcomes = self._feed(event)
+        self._touch(event.head.cookie)
+        return outcomes
+
+    def _feed(self, event: KernelEvent) -> list[Outcome]:
         if event.head.cookie in self._given_up:
             # On its way before the kernel was told. A lineage that is none of ours may still start containers.
             return [Started(event)] if isinstance(event, Exec) and Flag.INIT in event.head.flags else []
@@ -93,6 +123,7 @@ class Tracker:
             suspects |= gone
             for pid, _ in gone & self._suspects:
                 crossing.died(pid)
+                self._touched.add(crossing.cookie)
             if not crossing.live and now - crossing.began > THREAD_NS:
                 self._close(crossing)
                 if crossing.entered:
@@ -105,6 +136,7 @@ class Tracker:
     def take(self, crossing: Crossing) -> None:
         """Follow a crossing that began elsewhere."""
         self._crossings[crossing.cookie] = crossing
+        self._touched.add(crossing.cookie)
 
     def enter(self, crossing: Crossing, event: Exec, container: str, way: Means) -> list[Outcome]:
         """A crossing that joined nothing is an entry, of the cgroup's `container`, with this program."""
@@ -121,6 +153,7 @@ class Tracker:
         if event is None or container is None or container == self._containers.container_at(reached.by.mnt):
             return self.give_up(reached.head.cookie, "inside")
         crossing, evicted = self._open(event.head.cookie, event.head.time)
+        self._touched.add(crossing.cookie)
         crossing.reached = reached
         crossing.live[event.head.pid] = event.head.start
         crossing.owner = Owner(container)
@@ -130,8 +163,9 @@ class Tracker:
     def give_up(self, cookie: int, reason: Reason) -> list[Outcome]:
         """Nothing more of this crossing is told."""
         self._given_up[cookie] = None
+        self._touched.add(cookie)
         if len(self._given_up) > MAX_CROSSINGS:
-            self._given_up.popitem(last=False)
+            self._touched.add(self._given_up.popitem(last=False)[0])
         return [Released(cookie, reason)]
 
     def _setns(self, event: Setns) -> list[Outcome]:
@@ -163,6 +197,7 @@ class Tracker:
     def _close(self, crossing: Crossing) -> None:
         crossing.closed = True
         self._crossings.pop(crossing.cookie, None)
+        self._touched.add(crossing.cookie)
 
     def _open(self, cookie: int, time: int) -> tuple[Crossing, list[Outcome]]:
         crossing = self._crossings.get(cookie)

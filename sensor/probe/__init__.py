@@ -12,6 +12,7 @@ from sensor.probe.layout import KernelEvent, Undecodable, decode
 
 if TYPE_CHECKING:
     from sensor.probe.ordinary import OrdinaryLane
+    from sensor.probe.ring import Ring
 
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
 BUILD: Final = BPF_SOURCES.parent / "build"
@@ -37,6 +38,10 @@ class Probe(Protocol):
     @property
     def ordinary(self) -> OrdinaryLane:
         """What containers do of themselves, in a ring of its own."""
+
+    @property
+    def kept_ring(self) -> Ring | None:
+        """The ring, where it outlives the sensor."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""

@@ -73,6 +73,7 @@ class BccProbe:
     """The programs as bcc compiled them, attached."""
 
     loader = "bcc"
+    kept_ring = None
 
     def __init__(self, reason: str, receive: Receive, best_hook: Best = "auto") -> None:
         try:

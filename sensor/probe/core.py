@@ -196,20 +196,26 @@ class CoreProbe:
         return link or 0
 
     def _open_maps(self) -> None:
-        entries = self._lib.bpf_object__find_map_by_name(self._object, b"entries")
         try:
-            self._ring = Ring(self._map("entries"), int(self._lib.bpf_map__max_entries(entries)))
+            self._ring = Ring(self._map("entries"))
+            self.ordinary = OrdinaryLane(self._lib, self._map)
         except OSError as error:
             raise ProbeError(f"the ring cannot be read: {error}") from error
+        if self._place:
+            self.ordinary.begin_anew()
         self._counters = self._map("counters")
         self._released = self._map("released")
         self._mounts = self._map("mounts")
         self._inits = self._map("inits")
         self._cpus = self._lib.libbpf_num_possible_cpus()
-        self.ordinary = OrdinaryLane(self._lib, self._map)
 
     def _map(self, called: str) -> int:
         return int(self._lib.bpf_object__find_map_fd_by_name(self._object, called.encode()))
+
+    @property
+    def kept_ring(self) -> Ring | None:
+        """See Probe."""
+        return self._ring if self._place else None
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""

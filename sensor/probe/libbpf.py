@@ -11,7 +11,6 @@ from typing import Any, Final
 from sensor.probe import ProbeError
 
 _P: Final = ctypes.c_void_p
-SAMPLE: Final = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, ctypes.c_size_t)
 PRINT: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, _P)
 _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "bpf_object__open_file": (_P, [ctypes.c_char_p, _P]),
@@ -34,13 +33,9 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
         [ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, _P],
     ),
     "libbpf_find_vmlinux_btf_id": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int]),
-    "ring_buffer__new": (_P, [ctypes.c_int, SAMPLE, _P, _P]),
-    "ring_buffer__poll": (ctypes.c_int, [_P, ctypes.c_int]),
-    "ring_buffer__free": (None, [_P]),
     "bpf_link__pin": (ctypes.c_int, [_P, ctypes.c_char_p]),
     "bpf_map__initial_value": (_P, [_P, _P]),
     "bpf_map__is_internal": (ctypes.c_bool, [_P]),
-    "bpf_map__max_entries": (ctypes.c_uint32, [_P]),
     "bpf_map__value_size": (ctypes.c_uint32, [_P]),
     "bpf_map__name": (ctypes.c_char_p, [_P]),
     "bpf_map__set_pin_path": (ctypes.c_int, [_P, ctypes.c_char_p]),

@@ -7,7 +7,6 @@ Ring and maps are not those of entries, so that no flood of ordinary events hold
 from __future__ import annotations
 
 import ctypes
-import errno
 import ipaddress
 import struct
 from collections.abc import Callable, Iterator, Set
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sensor.probe.layout import HEAD, TICK, Undecodable, text
-from sensor.probe.libbpf import SAMPLE
+from sensor.probe.ring import Ring
 
 EXEC: Final = 5
 CONNECT: Final = 6
@@ -28,7 +27,6 @@ OTHERS: Final = 0
 """In place of a mount namespace: containers that the map of tallies had no room for."""
 _TELL_ALL: Final = 0
 _MOST: Final = 1024
-_LARGEST: Final = TEXTS + 1024 + 256 + 1024
 _INET6: Final = 10
 _EXE_CUT: Final = 1 << 8
 _ARGV_FAULT: Final = 1 << 6
@@ -113,24 +111,28 @@ class OrdinaryLane:
     """Reads the ring and the maps of the ordinary lane, by libbpf whichever loader made them."""
 
     def __init__(self, library: ctypes.CDLL, descriptor: Callable[[str], int]) -> None:
+        """Raises OSError."""
         self._lib = library
         self._alike, self._tallies = descriptor("alike"), descriptor("tallies")
         self._strangers, self._switches = descriptor("strangers"), descriptor("switches")
-        self._found: list[bytes] = []
-        self._callback = SAMPLE(self._sample)
-        self._ring = library.ring_buffer__new(descriptor("ordinary"), self._callback, None, None) or 0
+        self._ring: Ring | None = Ring(descriptor("ordinary"))
         self._update(self._tallies, struct.pack("=I", OTHERS), bytes(_TALLY.size))
 
-    def _sample(self, _context: int | None, data: int, size: int) -> int:
-        self._found.append(ctypes.string_at(data, min(size, _LARGEST)))
-        return -errno.EAGAIN if len(self._found) >= _MOST else 0
-
     def read(self) -> list[bytes]:
-        """What waits in the ring, a bounded number; never waits itself."""
+        """What waits in the ring, a bounded number; never waits itself.
+
+        What the last call gave is on disk by then: only now may the kernel have its room.
+        """
+        found: list[bytes] = []
         if self._ring:
-            self._lib.ring_buffer__poll(self._ring, 0)
-        found, self._found = self._found, []
+            self._ring.advance()
+            self._ring.read(found.append, _MOST)
         return found
+
+    def begin_anew(self) -> None:
+        """Have each kind told again: whoever counted its like is gone."""
+        for key, _ in list(self._items(self._alike, KEY.size, _COUNT.size)):
+            self._lib.bpf_map_delete_elem(self._alike, key)
 
     def counts(self) -> Iterator[tuple[bytes, int]]:
         """Key, and how many of its like there were since the one that was told."""
@@ -162,8 +164,9 @@ class OrdinaryLane:
     def close(self) -> None:
         """Let go of the ring."""
         if self._ring:
-            self._lib.ring_buffer__free(self._ring)
-        self._ring = 0
+            self._ring.advance()
+            self._ring.close()
+        self._ring = None
 
     def _items(self, descriptor: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
         # The map changes meanwhile, and a key that was evicted begins the walk anew: hence the bound.

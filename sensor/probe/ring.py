@@ -16,6 +16,7 @@ import ctypes
 import mmap
 import select
 import threading
+from pathlib import Path
 from typing import Final
 
 from sensor.probe import Receive
@@ -29,8 +30,12 @@ _HEADER: Final = 8
 class Ring:
     """One ring, by the descriptor of its map. One thread reads it."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
-        """`size` is the map's max_entries, in bytes. Raises OSError."""
+    def __init__(self, descriptor: int) -> None:
+        """Raises OSError."""
+        described = _described(descriptor)
+        self.identity = int(described["map_id"])
+        """The map's number: the kernel gives it to no other one until it boots again."""
+        size = int(described["max_entries"])
         self._mask = size - 1
         self._own = mmap.mmap(descriptor, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._theirs = mmap.mmap(descriptor, PAGE + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
@@ -107,3 +112,9 @@ class Ring:
         """Release and acquire of a lock: loads before it are done before those after it, on arm64 too."""
         self._fence.release()
         self._fence.acquire()
+
+
+def _described(descriptor: int) -> dict[str, str]:
+    """What the kernel says of a map (bpf_map_show_fdinfo, kernel/bpf/syscall.c). Raises OSError."""
+    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)

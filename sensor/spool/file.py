@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from sensor.fault import ExitCode, Fault
+from sensor.spool import kept
 
 _log: Final = logging.getLogger("sensor.spool")
 
-_TABLES: Final = """
+_TABLES: Final = (
+    """
 CREATE TABLE IF NOT EXISTS events (
     seq  INTEGER PRIMARY KEY,
     lane INTEGER NOT NULL,
@@ -33,6 +35,8 @@ CREATE TABLE IF NOT EXISTS refused (
 CREATE TABLE IF NOT EXISTS losses (cause TEXT PRIMARY KEY, count INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value NOT NULL);
 """
+    + kept.TABLE
+)
 _EXPECTED: Final = (
     "SELECT seq, lane, size, time, body FROM events LIMIT 0",
     "SELECT seq, reason, time, body FROM refused LIMIT 0",

@@ -28,6 +28,7 @@ from sensor.health import Counters
 from sensor.spool import file
 from sensor.spool.disk import Disk
 from sensor.spool.fit import pack_all
+from sensor.spool.kept import Kept
 from sensor.spool.rows import ENTRY, ORDINARY, Pending, Rows
 
 Lane = Literal["entry", "ordinary"]
@@ -60,6 +61,9 @@ class Spool:
         self._acknowledged: set[int] = set()
         """Acknowledged, but the disk did not take the deletion yet."""
         self._next = self._reserved = 0
+        self._kept = Kept()
+        self.began_anew = False
+        """The file was damaged: what was kept in it has to be given again. Whoever does sets it back."""
         self._trouble: dict[str, str] = {}
         self._unsynced = False
 
@@ -102,18 +106,24 @@ class Spool:
                 self._attempt(lambda: self._rows.set_meta("reserved", str(self._reserved)))
         return f"{self._prefix}{sequence}"
 
-    def append(self, events: Iterable[Mapping[str, Any]], lane: Lane = "entry") -> int:
+    def append(
+        self,
+        events: Iterable[Mapping[str, Any]],
+        lane: Lane = "entry",
+        keep: Mapping[str, bytes | None] | None = None,
+    ) -> int:
         """Keep events, in one transaction; how many were. What is not kept is counted: never raises for it.
 
-        Each event has its `id` from next_id().
+        Each event has its `id` from next_id(). `keep` are values for kept(), in the same transaction.
         """
         to = _LANES[lane]
         with self._arrived:
+            self._kept.change(keep or {})
             rows, shortened, unpackable = pack_all(events, self._prefix)
             self._counters.add("spool.shortened", shortened)
             self._lose("spool.unpackable", unpackable)
             stored = self._attempt(lambda: self._rows.insert(rows, to), _KEEPING)
-            if stored is None:
+            if stored is None and rows:
                 stored = self._squeeze(lambda: self._rows.replace(rows, to), _KEEPING)
             if stored is None:
                 self._lose("spool.disk", len(rows))
@@ -127,6 +137,15 @@ class Spool:
             self._lose(cause, count)
             self._save()
             self._arrived.notify_all()
+
+    def kept(self) -> dict[str, bytes]:
+        """The values that append() kept, also those of the sensor before."""
+        with self._arrived:
+            try:
+                return self._kept.read(self._rows.connection)
+            except sqlite3.Error as error:
+                self._failed(error, _READING)
+                return {}
 
     # -- out
 
@@ -245,16 +264,17 @@ class Spool:
         self._lose("spool.damaged", lost)
 
     def _attempt(self, work: Callable[[], T], purpose: str = "") -> T | None:
-        """`work` in one transaction, with the losses that are not on disk yet. None when the disk fails.
+        """`work` in one transaction, with the losses and kept values that are not on disk yet.
 
-        Such a failure is said under its purpose, until the same succeeds.
+        None when the disk fails. Such a failure is said under its purpose, until the same succeeds.
         """
         try:
-            result = self._rows.transact(self._with_losses(work))
+            result = self._rows.transact(self._with_unsaved(work))
         except sqlite3.Error as error:
             self._failed(error, purpose)
             return None
         self._unsaved.clear()
+        self._kept.written()
         self._unsynced = True
         if result is not None:
             self._trouble.pop(purpose, None)
@@ -287,6 +307,7 @@ class Spool:
             self._move_aside(meaning, lost=max(lost, 1))
             self._acknowledged.clear()
             self._open_rows()
+            self.began_anew = True
             return
         if purpose and purpose not in self._trouble and not self._disk.tight:
             _log.error("the spool cannot %s: %s", purpose, meaning)
@@ -297,10 +318,11 @@ class Spool:
         if self._unsaved:
             self._attempt(lambda: None)
 
-    def _with_losses(self, work: Callable[[], T]) -> Callable[[], T]:
+    def _with_unsaved(self, work: Callable[[], T]) -> Callable[[], T]:
         def both() -> T:
             for cause, count in self._unsaved.items():
                 self._rows.save_loss(cause, count)
+            self._kept.write(self._rows.connection)
             return work()
 
         return both
