@@ -241,6 +241,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         agent.metadata.start()
         stack.callback(agent.metadata.close)
         agent.note("started", probe, probe.reason)
+        outbox.flush()
         outbox.start()
         _log.info("ready")
         while not stopping:

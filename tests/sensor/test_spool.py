@@ -515,3 +515,35 @@ def test_the_state_folder_is_made_for_its_owner_only(tmp_path):
     folder = tmp_path / "deep" / "state"
     Spool.open(folder / "spool.db", BIG, host="h", boot="b").close()
     assert Path(folder).stat().st_mode & 0o077 == 0
+
+
+def test_what_is_kept_comes_with_its_events_or_with_their_loss(opened, monkeypatch):
+    spool = opened()
+    spool.append(events(spool, 1), keep={"a": b"1", "b": b"2"})
+    assert spool.kept() == {"a": b"1", "b": b"2"}
+    spool.append([], keep={"a": None, "b": b"3"})
+    assert spool.kept() == {"b": b"3"}
+
+    def fails(*_arguments: object) -> int:
+        raise sqlite3.OperationalError("no")
+
+    monkeypatch.setattr(spool._rows, "insert", fails)
+    monkeypatch.setattr(spool._rows, "save_loss", fails)
+    spool.append(events(spool, 2), keep={"b": b"4"})
+    assert spool.kept() == {"b": b"3"}
+    monkeypatch.undo()
+    spool.append([])
+    assert spool.kept() == {"b": b"4"}
+    assert losses(drain(spool)) == {"spool.disk": 2}
+
+
+def test_a_spool_that_was_damaged_says_that_what_was_kept_is_gone(opened, tmp_path):
+    spool = opened()
+    spool.append(events(spool, 200), keep={"a": b"1"})
+    spool.sync()
+    path = tmp_path / "spool.db"
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    spool.append(events(spool, 1))
+    spool.peek()
+    assert spool.began_anew
+    assert spool.kept() == {}

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sensor.enrich import containers as module
+from sensor.enrich import kept
 from sensor.enrich.containers import GRACE_NS, Containers
+from sensor.enrich.facts import Facts
+from sensor.enrich.inside import Own
 from tests.sensor.enrich.proctree import ProcTree
 
 A, B, C = "a1" * 32, "0f" * 32, "c3" * 32
@@ -331,3 +334,37 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def test_a_container_that_is_kept_comes_back_with_its_witnesses_and_stops_by_its_stop_alone(
+    tree, known, clock
+):
+    found = start(known, tree, 60, A, "m")
+    found.learn(Facts(name="web", image="i", labels={"a": "b"}, user="app", privileged=False))
+    found.checks = (Own(("true",), 5, "/"),)
+    rows = [kept.pack(*each) for each in known.changed(everything=True).values() if each]
+    assert known.changed() == {}
+    tree.remove(60)
+    after = Containers(tree.path, clock=clock)
+    for row in rows:
+        after.recall(*kept.unpack(row))
+    after.believes = True
+    clock.now += 2 * GRACE_NS
+    again = after.at_mount(tree.inode("m"))
+    assert again is not None
+    assert (again.description, again.checks, again.init_pid) == (found.description, found.checks, 60)
+    assert after.stopped(tree.inode("m"), 60) is again
+    assert after.at_mount(tree.inode("m")) is None
+
+
+def test_a_number_given_anew_is_not_believed_to_be_the_one_before(tree, known, clock):
+    start(known, tree, 60, A, "m")
+    rows = [kept.pack(*each) for each in known.changed(everything=True).values() if each]
+    tree.remove(60)
+    after = Containers(tree.path, clock=clock)
+    for row in rows:
+        after.recall(*kept.unpack(row))
+    after.believes = True
+    second = start(after, tree, 70, B, "m", at=900)
+    assert second is not None
+    assert after.at_mount(tree.inode("m")) is second
