@@ -297,7 +297,7 @@ def test_a_damaged_file_is_moved_aside_counted_and_said(opened, tmp_path, damage
 def test_damage_while_it_runs_loses_what_waited_by_count_and_goes_on(opened, tmp_path):
     counters = Counters()
     spool = opened(counters=counters)
-    spool.append(events(spool, 40, size=500))
+    spool.append(events(spool, 40, size=500), keep={"a": b"1"})
     spool.sync()
     for path in (tmp_path / "spool.db", tmp_path / "spool.db-wal"):
         with path.open("r+b") as file:
@@ -311,6 +311,8 @@ def test_damage_while_it_runs_loses_what_waited_by_count_and_goes_on(opened, tmp
         spool.sync()
         spool.peek()
     assert counters.get("lost.spool.damaged") >= 40
+    assert spool.began_anew, "what was kept has to be given again"
+    assert spool.kept() == {}
     drain(spool)
     given = events(spool, 2)
     spool.append(given)
@@ -535,15 +537,3 @@ def test_what_is_kept_comes_with_its_events_or_with_their_loss(opened, monkeypat
     spool.append([])
     assert spool.kept() == {"b": b"4"}
     assert losses(drain(spool)) == {"spool.disk": 2}
-
-
-def test_a_spool_that_was_damaged_says_that_what_was_kept_is_gone(opened, tmp_path):
-    spool = opened()
-    spool.append(events(spool, 200), keep={"a": b"1"})
-    spool.sync()
-    path = tmp_path / "spool.db"
-    path.write_bytes(b"\xff" * path.stat().st_size)
-    spool.append(events(spool, 1))
-    spool.peek()
-    assert spool.began_anew
-    assert spool.kept() == {}
