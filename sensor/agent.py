@@ -30,7 +30,7 @@ from sensor.fault import ExitCode, Fault
 from sensor.health import Health
 from sensor.identity import Identity, describe_host
 from sensor.outbox import Outbox
-from sensor.probe import Probe, ProbeError, open_probe, receiver
+from sensor.probe import Probe, ProbeError, open_probe, pins, receiver
 from sensor.probe.recording import Head, Recorder
 from sensor.recall import Recalled
 from sensor.watch import Watch
@@ -59,6 +59,7 @@ class Agent:
         self._health = health
         self._pins = config.pins
         self._hook = config.hook
+        self._pins_asked = config.pins_asked
         self._next_id = next_id
         self._emit = emit
         redactor = Redactor(config.redact.patterns)
@@ -104,21 +105,37 @@ class Agent:
 
         `flush` brings what was emitted to the disk. Raises Fault.
         """
-        try:
-            raw = self.recorder.event if self.recorder else None
-            probe = open_probe(
-                loader, receiver(self.watch.feed, self._undecodable, raw), self._hook, self._pins
-            )
-        except ProbeError as error:
-            raise _fault(error) from error
-        self._probe = self.watch.probe = probe
-        self._health.watching(probe.loader, probe.reason, probe.hooks)
+        probe = self._load(loader)
         recalled = self._recall.take_over(kept or {}, probe.kept_ring)
         if recalled is not None:
             self._catch_up(probe, recalled, flush)
         found = self.watch.sweep(probe)
         _log.info("watching with %s (%s); %d containers run already", probe.loader, probe.reason, found)
         _log.info("setns is seen by %s", probe.hooks["setns"])
+        return probe
+
+    def _load(self, loader: str) -> Probe:
+        """The programs, loaded, pinned where that can be. Raises Fault."""
+        folder = self._pins
+        why_not = pins.why_not(folder) if folder and not self._pins_asked else None
+        if why_not:
+            folder = None
+        try:
+            raw = self.recorder.event if self.recorder else None
+            receive = receiver(self.watch.feed, self._undecodable, raw)
+            probe = open_probe(loader, receive, self._hook, folder)
+        except ProbeError as error:
+            raise _fault(error) from error
+        said = str(folder)
+        if probe.kept_ring is None:
+            reason = why_not or ("'pins' is off" if folder is None else f"loader {probe.loader} cannot pin")
+            said = f"nothing: {reason}"
+        if why_not and probe.loader == "core":
+            self._health.degraded.say(
+                "pins", f"what happens while no sensor runs is missed: nothing is pinned, for {why_not}"
+            )
+        self._probe = self.watch.probe = probe
+        self._health.watching(probe.loader, probe.reason, probe.hooks, said)
         return probe
 
     def _catch_up(self, probe: Probe, recalled: Recalled, flush: Callable[[], None]) -> None:

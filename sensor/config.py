@@ -8,6 +8,7 @@ the place.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -26,6 +27,7 @@ Hook = Literal["auto", "fentry", "kprobe", "tracepoint"]
 FILE_VARIABLE: Final = "NSENTRY_SENSOR_CONFIG"
 LOCAL_STATE: Final = Path("var/sensor")
 SYSTEM_STATE: Final = Path("/var/lib/nsentry/sensor")
+BPFFS: Final = Path("/sys/fs/bpf")
 SYSTEM_FILE: Final = Path("/etc/nsentry/sensor.toml")
 
 
@@ -90,6 +92,9 @@ class Config:
     loader: Loader
     hook: Hook
     pins: Path | None
+    """Where programs and ring are pinned; None: nowhere."""
+    pins_asked: bool
+    """The folder was named: where it cannot be used the sensor does not run."""
     controller: Controller
     spool: SpoolLimits
     docker: Docker
@@ -235,7 +240,8 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
         state_dir=of("state_dir"),
         loader=cast("Loader", of("loader")),
         hook=cast("Hook", of("hook")),
-        pins=of("pins"),
+        pins=_pins(of("pins"), of("state_dir")),
+        pins_asked=of("pins") not in {"auto", "off"},
         controller=Controller(
             of("controller.url"), of("controller.ca"), of("controller.proxy"), of("controller.timeout_s")
         ),
@@ -248,6 +254,17 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
         origins={name: origin for name, (_, origin) in gathered.items()},
         file=file,
     )
+
+
+def _pins(value: Path | str, state_dir: Path) -> Path | None:
+    """One folder for each state folder: two sensors cannot share one."""
+    if value == "off":
+        return None
+    if value != "auto":
+        return Path(value)
+    if state_dir == SYSTEM_STATE:
+        return BPFFS / "nsentry"
+    return BPFFS / f"nsentry-{hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]}"
 
 
 def _plain(value: Any) -> Value:  # noqa: ANN401 - any held value

@@ -57,6 +57,10 @@ def _path(value: Value, base: Path) -> Path:
         raise WrongValueError(f"{text!r} begins with a user that is not known here") from None
 
 
+def _auto_off_or_path(value: Value, base: Path) -> Path | str:
+    return value if value in {"auto", "off"} else _path(value, base)
+
+
 def _one_of(*choices: str) -> Read:
     def read(value: Value, _base: Path) -> str:
         if value not in choices:
@@ -161,11 +165,12 @@ KEYS: Final = (
     ),
     Key(
         "pins",
-        _path,
-        None,
-        "path",
-        "Folder in bpffs, such as /sys/fs/bpf/nsentry: with core, programs and ring stay there when the sensor "
-        "is stopped or killed, and the next one reads what happened meanwhile. Default: nothing is pinned.",
+        _auto_off_or_path,
+        "auto",
+        "auto, off or path",
+        "Folder in bpffs: with core, programs and ring stay there when the sensor is stopped or killed, and the "
+        "next one reads what happened meanwhile. auto: one of this state_dir below /sys/fs/bpf, where bpffs is "
+        "mounted; off: nothing is pinned.",
     ),
     Key("controller.url", check_url, None, "address", "The controller's address. Default: as enrolled."),
     Key(

@@ -105,11 +105,12 @@ class Health:
         self._loader = "none"
         self._loader_reason = "no programs are loaded yet"
         self._hooks: dict[str, str] = {}
+        self._pins = "nothing: no programs are loaded yet"
         self.gauges.register("memory.rss_bytes", resident_bytes)
 
-    def watching(self, loader: str, reason: str, hooks: dict[str, str]) -> None:
-        """Say what is loaded now: the loader, why this one, and the hook of each purpose."""
-        self._loader, self._loader_reason, self._hooks = loader, reason, dict(hooks)
+    def watching(self, loader: str, reason: str, hooks: dict[str, str], pins: str) -> None:
+        """Say what is loaded now: the loader, why this one, the hook of each purpose, and where it is pinned."""
+        self._loader, self._loader_reason, self._hooks, self._pins = loader, reason, dict(hooks), pins
 
     def heartbeat(self) -> wire.Heartbeat:
         """The state at this moment."""
@@ -122,6 +123,7 @@ class Health:
             "loader": self._loader,
             "loader_reason": self._loader_reason,
             "hooks": self._hooks,
+            "pins": self._pins,
             "counters": self.counters.snapshot(),
             "gauges": self.gauges.snapshot(),
             "degraded": self.degraded.snapshot(),

@@ -110,9 +110,10 @@ class Watch:
         return Recall(boot, self._tracker, self._reporter, self._containers, self._waiting)
 
     def go_on(self, recalled: Recalled) -> None:
-        """What is still to be learned of the containers that were taken over."""
+        """What is still to be learned of the containers that were taken over; their settings may have changed."""
         for known in recalled.containers:
-            self._metadata.complete(known, self._settled.put)
+            learn = self._metadata.complete if known.pending else self._metadata.again
+            learn(known, self._settled.put)
             self._note(known)
 
     @property
@@ -328,7 +329,8 @@ class Watch:
             except queue.Empty:
                 return
             self._note(known)
-            if self.configured:
+            # Of one that stopped while no sensor ran nothing more may be known than what was told of it.
+            if self.configured and (known.settings or self._containers.by_id(known.id) is known):
                 self.configured.tell(known)
             self._containers.touch(known)
             container, missing = known.description

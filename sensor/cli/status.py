@@ -62,6 +62,7 @@ def describe(beat: Mapping[str, Any]) -> Iterator[str]:
     yield f"host      {host.get('name')} ({host.get('id')}), {host.get('os')}, kernel {host.get('kernel')}"
     yield f"sensor    {beat.get('sensor')}, since {_time(beat.get('started', 0))}"
     yield f"loader    {beat.get('loader')}: {beat.get('loader_reason')}"
+    yield f"pinned    {beat.get('pins')}"
     for purpose, hook in beat.get("hooks", {}).items():
         yield f"hook      {purpose}: {hook}"
         if hook.startswith("tracepoint syscalls:"):

@@ -20,7 +20,7 @@ def unpin(load: Load) -> None:
     """
     folder = load().pins
     if folder is None:
-        click.echo("nothing is pinned: 'pins' is not set")
+        click.echo("nothing is pinned: 'pins' is off")
         return
     try:
         count = pins.unpin(folder)

@@ -14,6 +14,7 @@ from sensor.doctor.check import Check
 from sensor.doctor.packages import install_command
 from sensor.doctor.preconditions import Surroundings, preconditions
 from sensor.enrich.sockets import discover
+from sensor.probe import pins
 from sensor.wire import printable
 
 _IMPORT_TIMEOUT_S: Final = 30.0
@@ -24,6 +25,7 @@ def everything(config: Config, around: Surroundings | None = None) -> Iterator[C
     around = around or Surroundings()
     for check in preconditions(config.loader, around):
         yield _imported(check, around) if check.name == "bcc" and check.state == "ok" else check
+    yield pinning(config)
     yield runtimes(config)
     yield delivery.state_dir(config)
     yield delivery.spool(config)
@@ -41,6 +43,23 @@ def runtimes(config: Config) -> Check:
         "no socket of docker or podman: names, images and labels come from bundles alone",
         "start the daemon, or name its socket: docker.sockets in sensor.toml",
     )
+
+
+def pinning(config: Config) -> Check:
+    """Whether programs and ring would outlive the sensor."""
+    if config.pins is None:
+        return Check.warn(
+            "pins", "off: what happens while no sensor runs is missed", 'pins = "auto" in sensor.toml'
+        )
+    if config.loader == "bcc":
+        return Check.warn("pins", "loader bcc cannot pin: what happens while no sensor runs is missed", "")
+    reason = pins.why_not(config.pins)
+    if reason is None:
+        return Check.ok("pins", str(config.pins))
+    mend = "mount -t bpf bpf /sys/fs/bpf"
+    if config.pins_asked:
+        return Check.fail("pins", f"nothing can be pinned in {config.pins}: {reason}", mend)
+    return Check.warn("pins", f"what happens while no sensor runs is missed: {reason}", mend)
 
 
 def _imported(check: Check, around: Surroundings) -> Check:

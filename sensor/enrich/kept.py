@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import cast
+from typing import Any, cast
 
 import msgpack
 
 from sensor.enrich.containers import Witness
+from sensor.enrich.facts import Pace
 from sensor.enrich.inside import Own
 from sensor.enrich.known import Known
 from sensor.enrich.supervisor import Supervisor
@@ -34,7 +35,7 @@ def pack(known: Known, witnesses: list[Witness]) -> bytes:
                 known.cgroup,
                 known.nested,
                 astuple(known.supervisor) if known.supervisor else None,
-                None if checks is None else [[check.argv, check.uid, check.folder] for check in checks],
+                None if checks is None else [astuple(check) for check in checks],
                 witnesses,
             ]
         )
@@ -59,7 +60,13 @@ def unpack(data: bytes) -> tuple[Known, list[Witness]]:
         )
         known.remember(cast("Container", container), cast("dict[str, Missing]", missing))
         if checks is not None:
-            known.checks = tuple(Own(tuple(argv), uid, folder) for argv, uid, folder in checks)
+            known.checks = tuple(_check(*parts) for parts in checks)
         return known, [(mnt, witness, began) for mnt, witness, began in witnesses]
     except (TypeError, ValueError, KeyError, msgpack.exceptions.UnpackException) as error:
         raise ValueError(f"no container: {error}") from error
+
+
+def _check(
+    argv: list[str], uid: int | None, folder: str, pace: list[Any], also: list[str], absent: bool
+) -> Own:
+    return Own(tuple(argv), uid, folder, Pace(*pace), tuple(also), absent)

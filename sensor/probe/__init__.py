@@ -26,6 +26,10 @@ class ProbeError(RuntimeError):
     """The programs could not be loaded or attached; the message says why and what to do."""
 
 
+class PinsError(ProbeError):
+    """Nothing can be pinned where it was asked for: no other loader helps."""
+
+
 class Probe(Protocol):
     """Loaded and attached programs."""
 
@@ -118,6 +122,8 @@ def open_probe(loader: str, receive: Receive, best_hook: Best = "auto", pins: Pa
         return CoreProbe("asked for", receive, best_hook, pins)
     try:
         return CoreProbe("auto: the prebuilt object loads here", receive, best_hook, pins)
+    except PinsError:
+        raise
     except ProbeError as error:
         from sensor.probe.bcc import BccProbe  # noqa: PLC0415
 

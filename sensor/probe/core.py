@@ -53,12 +53,15 @@ class CoreProbe:
         self._ring: Ring | None = None
         self._receive = receive
         self._folder = folder
-        self._place = pins.prepare(folder) if folder else None
+        self._place: Path | None = None
+        self._held: int | None = None
+        if folder is not None:
+            self._place, self._held = pins.prepare(folder)
         # Without pins the programs and the map agree on 0.
         self._generation = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if folder else 0
-        self._lib = load_library()
-        self._log = Log(self._lib)
         try:
+            self._lib = load_library()
+            self._log = Log(self._lib)
             self._load_best(Choice(best_hook))
             self._open_maps()
             self._take_turn()
@@ -284,6 +287,9 @@ class CoreProbe:
         if hasattr(self, "ordinary"):
             self.ordinary.close()
         self._unload()
+        if self._held is not None:
+            os.close(self._held)
+        self._held = None
 
     def _unload(self) -> None:
         for link in self._links:

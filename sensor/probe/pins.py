@@ -9,13 +9,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
-from sensor.probe import BPF_SOURCES, ProbeError
+from sensor.probe import BPF_SOURCES, PinsError
 
 _LINK: Final = "link-"
+_MOUNTS: Final = Path("/proc/self/mounts")
 
 
 def layout() -> str:
@@ -26,16 +29,42 @@ def layout() -> str:
     return digest.hexdigest()[:12]
 
 
-def prepare(folder: Path) -> Path:
-    """The folder of this layout, made. Raises ProbeError."""
+def why_not(folder: Path) -> str | None:
+    """Why nothing can be pinned in this folder, None when it can: it need not be there."""
+    above = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
+    try:
+        kinds = dict(line.split()[1:3] for line in _MOUNTS.read_text(errors="replace").splitlines())
+    except OSError as error:
+        return f"{_MOUNTS} cannot be read: {error.strerror}"
+    mount = next((each for each in (above, *above.parents) if str(each) in kinds), Path("/"))
+    if kinds.get(str(mount)) != "bpf":
+        return f"{above} is no bpffs; mount it: mount -t bpf bpf /sys/fs/bpf"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} cannot be written by this user"
+    return None
+
+
+def prepare(folder: Path) -> tuple[Path, int]:
+    """The folder of this layout, made, and a lock on all of it, held until the descriptor is closed.
+
+    Raises PinsError, also when another sensor uses it.
+    """
+    if reason := why_not(folder):
+        raise PinsError(f"nothing can be pinned in {folder}: {reason}")
     place = folder / layout()
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise ProbeError(
-            f"{place} cannot be made: {error.strerror}; mount bpffs: mount -t bpf bpf /sys/fs/bpf"
+        raise PinsError(f"{place} cannot be made: {error.strerror}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        raise PinsError(
+            f"{folder} cannot be used ({error.strerror}): does another sensor run with it?"
         ) from error
-    return place
+    return place, held
 
 
 def link(place: Path, generation: int, name: str) -> Path:

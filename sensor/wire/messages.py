@@ -47,6 +47,8 @@ class Heartbeat(TypedDict):
     loader_reason: str
     """Why this loader: what `auto` tried before it, or that it was asked for."""
     hooks: dict[str, str]
+    pins: str
+    """The folder where programs and ring are pinned, so that they outlive the sensor; or "nothing", and why."""
     counters: dict[str, int]
     """All counters since the sensor started, dotted names: "ring.entry.full", "spool.dropped", ..."""
     gauges: dict[str, float]

@@ -70,6 +70,7 @@ class Host:
             "started": ago(hours=30),
             "loader": "core",
             "loader_reason": "auto: the prebuilt object loaded",
+            "pins": "/sys/fs/bpf/nsentry",
             "hooks": hooks,
             "counters": counters,
             "gauges": gauges,

@@ -249,6 +249,7 @@ def heartbeat(host_id: str = HOST, **more: Any) -> dict[str, Any]:
         "started": BEGIN,
         "loader": "core",
         "loader_reason": "auto: it loads here",
+        "pins": "/sys/fs/bpf/nsentry",
         "hooks": {"setns": "tracepoint syscalls:sys_exit_setns"},
         "counters": {"ring.entry.full": 0},
         "gauges": {"spool.age_s": 0.5},

@@ -40,6 +40,8 @@ class Killable:
     def __init__(self, folder: Path, docker: str) -> None:
         self.folder = folder
         self.pins = Path(f"/sys/fs/bpf/nsentry-test-{os.getpid()}-{folder.name}")
+        self.containers: list[str] = []
+        """Those whose events are looked at: others of this machine are watched too."""
         self.flag = folder / "die"
         self._docker = docker
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,19 +51,36 @@ class Killable:
         (folder / "identity.json").chmod(0o600)
         (folder / "ca.pem").write_text("")
 
-    def start(self) -> None:
-        """Begin, and wait until it is ready."""
-        program = DIES.format(flag=str(self.flag))
+    def _options(self) -> list[str]:
         settings = [
             f"state_dir={self.folder}",
             f"pins={self.pins}",
             f"docker.sockets={self._docker}",
         ]
-        options = [word for setting in settings for word in ("--set", setting)]
+        return [word for setting in settings for word in ("--set", setting)]
+
+    def run(self, *command: str) -> str:
+        """Another command of the sensor's, as the same host; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sensor", *command, *self._options()],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def generations(self) -> set[str]:
+        """Whose links are pinned."""
+        return {path.name.split("-")[1] for path in self.pins.glob("*/link-*")}
+
+    def start(self, **environment: str) -> None:
+        """Begin, and wait until it is ready."""
+        program = DIES.format(flag=str(self.flag))
         before = self._said().count("ready")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", program, "run", "--loader", "core", *options],
+                [sys.executable, "-c", program, "run", "--loader", "core", *self._options()],
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,8 +120,22 @@ class Killable:
             connection.close()
 
     def events(self) -> list[dict[str, Any]]:
-        """All that it told so far, in order."""
-        return [msgpack.unpackb(body) for body in self._select("SELECT body FROM events ORDER BY seq")]
+        """All that it told so far of `containers`, in order."""
+        rows = self._select("SELECT body FROM events ORDER BY seq")
+        told = [msgpack.unpackb(body) for body in rows]
+        sessions = {
+            event["session"]
+            for event in told
+            if event["kind"] == "entry" and self._is_own(event["container"])
+        }
+        return [
+            event
+            for event in told
+            if (event["session"] in sessions if "session" in event else self._is_own(event.get("container")))
+        ]
+
+    def _is_own(self, container: dict[str, Any] | None) -> bool:
+        return container is not None and container["id"] in self.containers
 
     def keeps(self, *words: str) -> bool:
         """Whether these words stand in what the next sensor is to know."""

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from sensor.probe.core import object_path
 from tests.runtimes.killable import Killable
 from vagrant.local.dockerd import Dockerd
 
@@ -21,6 +25,17 @@ def sensor(tmp_path: Path, dockerd: Dockerd) -> Iterator[Killable]:
     one = Killable(tmp_path, str(dockerd.socket))
     yield one
     one.close()
+
+
+@pytest.fixture
+def started(sensor: Killable, container: Start) -> Start:
+    """`container`, looked at."""
+
+    def start() -> str:
+        sensor.containers.append(container())
+        return sensor.containers[-1]
+
+    return start
 
 
 def name_of(dockerd: Dockerd, container: str) -> str:
@@ -78,9 +93,9 @@ def shell_in(dockerd: Dockerd) -> Iterator[Callable[[str], Shell]]:
 
 
 def test_a_session_open_at_the_kill_goes_on_with_what_was_done_in_it_meanwhile(
-    sensor: Killable, container: Start, shell_in: Callable[[str], Shell]
+    sensor: Killable, started: Start, shell_in: Callable[[str], Shell]
 ) -> None:
-    web = container()
+    web = started()
     sensor.start()
     shell = shell_in(web)
     shell.say("sh -c : said-1")
@@ -91,6 +106,7 @@ def test_a_session_open_at_the_kill_goes_on_with_what_was_done_in_it_meanwhile(
     shell.say("sh -c : said-3")
     shell.leave(3)
     sensor.until(lambda: bool(sensor.of("session_end")))
+    assert [each["process"]["argv"] for each in sensor.of("entry")] == [["sh"]]
     (entry,) = sensor.of("entry")
     assert entry["witnessed"]
     assert marked(sensor, "said") == ["said-1", "said-2", "said-3"]
@@ -104,9 +120,9 @@ def test_a_session_open_at_the_kill_goes_on_with_what_was_done_in_it_meanwhile(
 
 
 def test_what_containers_saw_while_no_sensor_ran_is_told_each_once_in_order_and_by_name(
-    sensor: Killable, dockerd: Dockerd, container: Start
+    sensor: Killable, dockerd: Dockerd, started: Start
 ) -> None:
-    web, leaving = container(), container()
+    web, leaving = started(), started()
     names = [name_of(dockerd, each) for each in (web, leaving)]
     sensor.start()
     sensor.until(lambda: sensor.keeps(*names))
@@ -115,7 +131,7 @@ def test_what_containers_saw_while_no_sensor_ran_is_told_each_once_in_order_and_
         dockerd.exec(web, "/bin/echo", f"gap-{2 * number}")
         visit(dockerd.init_pid(leaving), f"gap-{2 * number + 1}")
     dockerd.docker("rm", "-f", leaving)
-    passing = container()
+    passing = started()
     dockerd.exec(passing, "/bin/echo", "gap-6")
     dockerd.docker("stop", "-t", "0", passing)
     sensor.start()
@@ -133,9 +149,9 @@ def test_what_containers_saw_while_no_sensor_ran_is_told_each_once_in_order_and_
 
 
 def test_killed_between_the_disk_and_the_kernel_it_tells_nothing_twice(
-    sensor: Killable, dockerd: Dockerd, container: Start
+    sensor: Killable, dockerd: Dockerd, started: Start
 ) -> None:
-    web = container()
+    web = started()
     sensor.start()
     dockerd.exec(web, "/bin/echo", "once-0")
     sensor.until(lambda: marked(sensor, "once") == ["once-0"])
@@ -151,3 +167,55 @@ def test_killed_between_the_disk_and_the_kernel_it_tells_nothing_twice(
     assert marked(sensor, "once") == [f"once-{number}" for number in range(5)]
     assert len(sensor.of("exit")) == 5
     assert not sensor.of("start")
+
+
+def test_another_version_takes_over_without_a_gap(
+    sensor: Killable, dockerd: Dockerd, started: Start, tmp_path: Path
+) -> None:
+    """Another object and generation of the same layout, while somebody enters every 100 ms."""
+    web = started()
+    pid = dockerd.init_pid(web)
+    stop = threading.Event()
+    visited: list[str] = []
+
+    def visits() -> None:
+        while not stop.wait(0.1):
+            visited.append(f"step-{len(visited)}")
+            visit(pid, visited[-1])
+
+    sensor.start()
+    with ThreadPoolExecutor(1) as beside:
+        entering = beside.submit(visits)
+        try:
+            for ends_by in (signal.SIGTERM, signal.SIGKILL):
+                sensor.until(lambda: len(marked(sensor, "step")) > 3)
+                generation = sensor.generations()
+                sensor.kill(ends_by)
+                newer = tmp_path / f"{ends_by.name}.bpf.o"
+                newer.write_bytes(object_path().read_bytes() + ends_by.name.encode())
+                sensor.start(NSENTRY_BPF_OBJECT=str(newer))
+                assert sensor.generations().isdisjoint(generation)
+        finally:
+            stop.set()
+        entering.result()
+    sensor.until(lambda: marked(sensor, "step")[-1:] == visited[-1:])
+    assert marked(sensor, "step") == visited
+
+
+def test_unpin_after_the_end_leaves_nothing(sensor: Killable) -> None:
+    sensor.start()
+    assert list(sensor.pins.glob("*/link-*"))
+    sensor.kill(signal.SIGTERM)
+    assert "pins were taken away" in sensor.run("unpin")
+    assert not sensor.pins.exists()
+
+
+def test_two_sensors_do_not_share_a_folder_of_pins(
+    sensor: Killable, dockerd: Dockerd, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sensor.start()
+    other = Killable(tmp_path_factory.mktemp("other"), str(dockerd.socket))
+    other.pins = sensor.pins
+    with pytest.raises(AssertionError, match="does another sensor run with it"):
+        other.start()
+    assert not sensor.died()

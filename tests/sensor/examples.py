@@ -215,6 +215,7 @@ MESSAGES: dict[str, tuple[type, dict[str, Any]]] = {
             "started": T0 - 1,
             "loader": "bcc",
             "loader_reason": "asked for",
+            "pins": "/sys/fs/bpf/nsentry",
             "hooks": {"exec": "tracepoint sched:sched_process_exec"},
             "counters": {"ring.entry.full": 0, "spool.appended": 2**33},
             "gauges": {"spool.age_s": 0.25, "spool.bytes": 4096.0},

@@ -372,7 +372,9 @@ def test_what_the_running_sensor_says_is_shown(enrolled):
 )
 def test_the_hook_of_the_running_sensor_is_shown_and_the_dear_one_is_a_warning(enrolled, served, state):
     health = Health(HOST_MESSAGE)
-    health.watching("core", "asked for", {"fork": "raw_tracepoint sched_process_fork", "setns": served})
+    health.watching(
+        "core", "asked for", {"fork": "raw_tracepoint sched_process_fork", "setns": served}, "/sys/fs/bpf/x"
+    )
     server = StatusSocket(enrolled.state_dir, health)
     server.start()
     checks = {check.name: check for check in delivery.running(enrolled)}

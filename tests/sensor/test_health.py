@@ -64,7 +64,9 @@ def test_degraded_sentences_come_and_go():
 
 def test_a_heartbeat_has_every_field_of_the_contract():
     health = Health(HOST_MESSAGE)
-    health.watching("core", "asked for", {"exec": "tracepoint sched:sched_process_exec"})
+    health.watching(
+        "core", "asked for", {"exec": "tracepoint sched:sched_process_exec"}, "/sys/fs/bpf/nsentry"
+    )
     health.counters.add("x")
     beat = health.heartbeat()
     assert set(beat) == set(get_type_hints(wire.Heartbeat))

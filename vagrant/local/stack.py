@@ -63,6 +63,8 @@ class Stack:
         self._configure()
         self._enroll()
         service = self._service("sensor", BIN / "nsentry-sensor", ["run", "--loader", loader])
+        # Stopped for good: what is pinned would record on for nobody.
+        undo.callback(self._call, BIN / "nsentry-sensor", ["unpin"])
         undo.callback(service.stop)
         service.start()
         service.wait_until(lambda: self.sensor_status() is not None, READY_S)
