@@ -55,6 +55,7 @@ class Checks:
     def of_pod(self, known: Known, bundle: Facts) -> Facts:
         """`bundle` with the checks of a pod's container, which run as its first process was to."""
         self._pods[known] = bundle
+        self.refresh()  # a manifest is written when its pod is made, and not long before its first probe
         # Asked once more, of one that runs: what it declared stands.
         return replace(bundle, checks=None if known.checks else self._declared(bundle))
 

@@ -22,6 +22,7 @@ from sensor.enrich import procfs
 from sensor.enrich.cgroup import owner
 from sensor.enrich.known import Known
 from sensor.enrich.origin import Origin, Resident, init_of, origin, residents
+from sensor.enrich.supervisor import Supervisor
 
 GRACE_NS: Final = 5_000_000_000
 """How long a namespace is believed after its witness was found gone: a full ring is read sooner."""
@@ -143,9 +144,17 @@ class Containers:
             return None
 
     def sharing(self, kind: str, inum: int) -> list[Known]:
-        """The containers in this namespace: several share it. The host may be in it with them."""
+        """The containers whose namespace this is: several share it.
+
+        Not those that were given their supervisor's, as with `--network host`: who joins that one enters no
+        container. It need not be the host's, for a daemon may stand in one of its own.
+        """
         with self._lock:
-            return [known for known in self._by_id.values() if known.namespaces.get(kind) == inum]
+            return [
+                known
+                for known in self._by_id.values()
+                if known.namespaces.get(kind) == inum and kind not in known.lent
+            ]
 
     def by_id(self, container_id: str) -> Known | None:
         """The running container of this id."""
@@ -236,6 +245,7 @@ class Containers:
             cgroup=found.cgroup,
             nested=found.nested,
             supervisor=found.supervisor,
+            lent=self._lent(found.supervisor, namespaces),
         )
         self._by_id[known.id] = known
         self._touched.add(known.id)
@@ -243,6 +253,10 @@ class Containers:
         if known.cgroup is not None:
             self._by_cgroup[_key(known.cgroup)] = known
         return known
+
+    def _lent(self, supervisor: Supervisor | None, namespaces: dict[str, int]) -> frozenset[str]:
+        above = procfs.namespaces(supervisor.pid, proc=self._proc) if supervisor else None
+        return frozenset(kind for kind, inum in (above or {}).items() if namespaces.get(kind) == inum)
 
     def _claim(self, mnt: int, place: _Place | None) -> None:
         """Say that `mnt` is a namespace of `place` from now on, or of no container (None).

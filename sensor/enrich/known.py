@@ -41,6 +41,8 @@ class Known:
     nested: bool = False
     """It runs inside another container: its id is that container's word, not the host's."""
     supervisor: Supervisor | None = None
+    lent: frozenset[str] = frozenset()
+    """Kinds of namespaces that are its supervisor's, and not its own."""
     checks: tuple[Own, ...] | None = field(init=False, default=None)
     """The health checks that it declares; None until that is learned."""
     settings: Settings | None = field(init=False, default=None)

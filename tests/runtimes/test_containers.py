@@ -160,7 +160,17 @@ def test_with_the_hosts_pid_namespace_the_init_is_still_the_init(dockerd, contai
     known.sweep()
     one = known.by_id(container_id)
     assert one.init_pid == dockerd.init_pid(container_id)
-    assert one in known.sharing("pid", procfs.namespace(os.getpid(), "pid"))
+    pid = procfs.namespace(os.getpid(), "pid")
+    assert one.namespaces["pid"] == pid
+    assert one not in known.sharing("pid", pid), "it is the host's, whoever else is in it"
+
+
+def test_the_daemons_own_network_is_not_the_containers_that_it_lends_it_to(dockerd, container, known):
+    one = told(known, dockerd, container(options=["--network", "host"]))
+    daemons = procfs.namespace(dockerd.pid, "net")
+    assert daemons not in {None, procfs.namespace(os.getpid(), "net")}
+    assert one.namespaces["net"] == daemons
+    assert known.sharing("net", daemons) == []
 
 
 def test_a_shared_network_namespace_tells_both_containers(dockerd, container, known):

@@ -73,7 +73,11 @@ class Day:
         until = time.monotonic() + PATIENCE_S
         while not self.stack.read("entries", "list", "--container", visited, "--means", "docker-exec"):
             assert time.monotonic() < until, "the visit at the end did not arrive"
-        ours = [each for each in self.stack.read("entries", "list", "--limit", "100000") if self._mine(each)]
+        ours = [
+            each
+            for each in self.stack.read("entries", "list", "--means", "all", "--limit", "100000")
+            if self._mine(each)
+        ]
         return [each for each in ours if each["container"]["id"] != visited]
 
     def _mine(self, told: dict[str, Any]) -> bool:
@@ -87,6 +91,14 @@ class Day:
         """The alerts of this day's containers, the visit's apart."""
         alerts = self.stack.read("alerts", "list", "--state", "all", "--limit", "100000")
         return [each for each in alerts if each["container"]["id"] in {None, *self.work.made}]
+
+
+def brief(told: dict[str, Any]) -> tuple[object, ...]:
+    """What it takes to see why it was told."""
+    process = told["process"] or {}
+    chain = [(step["comm"], step["argv"]) for step in (told["entered_by"], *told["ancestry"])]
+    into = (told["container"]["name"], told["container"]["image"])
+    return told["time"], told["kind"], told["means"], told["namespaces"], into, process.get("argv"), chain
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +118,6 @@ def test_a_day_without_a_visitor_has_no_entry_but_probes_and_no_alert(day: Day) 
         f"{day.work.operations} operations, {len(day.work.made)} containers, {len(told) - len(others)} probes"
     )
     print(said)
-    brief = [
-        (each["kind"], each["means"], each["container"]["name"], (each["process"] or {}).get("argv"))
-        for each in others
-    ]
-    assert not brief, f"{len(brief)} entries in {said}: {brief[:5]}"
+    assert not others, f"{len(others)} entries in {said}: {list(map(brief, others[:8]))}"
     assert not day.alerted()
     assert len(told) > 3 * ROUNDS, "there were no probes"

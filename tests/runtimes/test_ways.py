@@ -76,7 +76,7 @@ def test_what_is_no_way_in_is_no_entry(
     def act() -> None:
         run(quiet.run, target, terminal=quiet.terminal, made=str(made))
         # What comes after it in the kernel's ring shows that nothing came before.
-        subprocess.run(["nsenter", "-t", str(target.pid), "-n", MARKER], check=True)
+        subprocess.run(["nsenter", "-t", str(target.pid), "-m", MARKER], check=True)
 
     watching.during(act, lambda: bool(watching.of("entry", target.id)))
     # Other daemons of this machine may be visited too: only ours are looked at.

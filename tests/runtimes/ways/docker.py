@@ -64,6 +64,11 @@ QUIET = [
         into="docker-cat",
         run="echo a | timeout 2 {docker} attach --sig-proxy=false {id} || true",
     ),
+    Quiet(
+        "nsenter into the daemon's network, which a container shares",
+        into="docker-samenet",
+        run="nsenter --net=/proc/{daemon}/ns/net id",
+    ),
     Quiet("docker cp in", into="docker", run="{docker} cp {programs}/docker_api.py {id}:/tmp/"),
     Quiet("docker cp out", into="docker", run="{docker} cp {id}:/etc/passwd - >/dev/null"),
     Quiet("docker top", into="docker", run="{docker} top {id}"),

@@ -89,7 +89,12 @@ def _docker(*options: str, command: tuple[str, ...] = SLEEP) -> Start:
             "docker",
             # The daemon stands in a network namespace of its own, and its runtime with it.
             own(pid, dockerd.pid),
-            {"docker": shlex.join(dockerd.command()), "socket": str(dockerd.socket), "image": IMAGE},
+            {
+                "docker": shlex.join(dockerd.command()),
+                "socket": str(dockerd.socket),
+                "image": IMAGE,
+                "daemon": str(dockerd.pid),
+            },
             image=IMAGE,
             mine=LABEL,
         )

@@ -264,6 +264,16 @@ def test_several_containers_in_one_namespace_are_all_told(tree, known):
     assert {found.id for found in known.sharing("net", 99)} == {A, B}
 
 
+def test_a_namespace_that_the_supervisor_lends_is_not_the_containers(tree, known):
+    tree.add(50, "containerd-shim", namespaces={"net": "daemons"}, argv=SHIM)
+    own = {"net": "daemons", "pid": "own"}
+    began = tree.add(60, ppid=50, mnt="m", cgroup=f"/docker/{A}", nspid=(1,), namespaces=own)
+    ns = {kind: tree.inode(name) for kind, name in own.items()}
+    found = known.started(60, began, tree.inode("m"), A, "docker", ns)
+    assert known.sharing("net", tree.inode("daemons")) == []
+    assert known.sharing("pid", tree.inode("own")) == [found]
+
+
 def test_more_containers_than_the_bound_are_refused_and_counted(tree, known, counts, monkeypatch):
     monkeypatch.setattr(module, "MAX_CONTAINERS", 1)
     start(known, tree, 60, A, "m")
