@@ -40,6 +40,9 @@ class RecordedContainers(Containers):
         """The container that the recording tells of right after the event of its start."""
         return self._told.get(init_pid)
 
+    def waiting_at(self, _mnt: int) -> None:
+        """Nobody waits in a recording."""
+
     def _witnessed(self, *_facts: object) -> bool:
         return True
 

@@ -87,6 +87,7 @@ class Watch:
         self.clock: Callable[[], int] = _since_boot
         """What a replay, whose processes and time are others, replaces."""
         self._containers = containers
+        containers.found = self._found
         self._metadata = metadata
         self._reporter = reporter
         self._doors = doors
@@ -129,6 +130,9 @@ class Watch:
         for known in found:
             if known.mnt is not None:
                 probe.know_init(known.mnt, known.init_pid)
+                if not _alive(known.init_pid, known.init_start):
+                    # Gone before the kernel was told: the number may be another's at once, whose start counts.
+                    probe.forget_mount(known.mnt)
                 self._know_cgroup(known)
             self._metadata.complete(known, self._settled.put)
             self._note(known)
@@ -217,6 +221,11 @@ class Watch:
                 self._reporter.forget(cookie)
                 if self.probe and reason in _NOT_FOLLOWED:
                     self.probe.release(cookie)
+
+    def _found(self, known: Known) -> None:
+        """A container that waits to be started. The kernel is not told: its first program is its start."""
+        self._note(known)
+        self._metadata.complete(known, self._settled.put)
 
     def _know_cgroup(self, known: Known) -> None:
         """Have the kernel tell of who is moved into this container's cgroup, where its path names it."""

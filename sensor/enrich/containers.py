@@ -69,6 +69,8 @@ class Containers:
         self.believes = False
         """While what happened before is read: a namespace is a container's until its stop is read, although its
         processes are gone by now."""
+        self.found: Callable[[Known], None] | None = None
+        """Told of a container that was found because somebody visited it."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -142,6 +144,21 @@ class Containers:
             self._count("containers.stale")
             self._leave(inum, place)
             return None
+
+    def waiting_at(self, mnt: int) -> Known | None:
+        """The container whose mount namespace this is, and which no program of its own has run in yet.
+
+        Its runtime's process waits there to be started. Looks at every process: for visitors of a namespace
+        that is not known alone.
+        """
+        group = [resident for resident in residents(self._proc) if resident.mnt == mnt]
+        if not group:
+            return None
+        with self._lock:
+            known = self._adopt(group)
+        if known is not None and self.found is not None:
+            self.found(known)
+        return known
 
     def sharing(self, kind: str, inum: int) -> list[Known]:
         """The containers whose namespace this is: several share it.

@@ -40,6 +40,8 @@ class Doors:
         """
         if "mnt" in kinds:
             known = self._containers.at_mount(ns.mnt)
+            if known is None and ns.mnt != self.host_mnt:
+                known = self._containers.waiting_at(ns.mnt)
             if known or ns.mnt != self.host_mnt:
                 return Owner(known.id if known else None)
         candidates: set[str] | None = None

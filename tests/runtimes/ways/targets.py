@@ -102,7 +102,7 @@ def _docker(*options: str, command: tuple[str, ...] = SLEEP) -> Start:
     return start
 
 
-def _engine(ground: Ground) -> list[str]:
+def engine(ground: Ground) -> list[str]:
     """Podman's command line, with all that it keeps in a folder of its own, and our image in it."""
     ground.crun()
     folder = Path(ground.undo.enter_context(TemporaryDirectory(prefix="nsp-")))
@@ -133,7 +133,7 @@ def _remove_all(podman: list[str]) -> None:
 
 def _podman(runtime: str, *options: str) -> Start:
     def start(ground: Ground) -> Target:
-        command: list[str] = ground.once("engine", _engine)
+        command: list[str] = ground.once("engine", engine)
 
         def podman(*arguments: str) -> str:
             done = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
