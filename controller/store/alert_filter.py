@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import false, func, not_, or_, select
+from sqlalchemy import Text, cast, false, func, literal, not_, or_, select, union_all
 
 from controller.store import query
 from controller.store.schema import alerts, findings, hosts
@@ -15,7 +15,7 @@ from controller.store.views import OPEN_STATES, SEVERITIES, Facet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Select
 
 FACETS: Final = (
     "severity",
@@ -91,28 +91,60 @@ def facets(
     connection: Connection, filters: AlertFilter | None = None, top: int = 20
 ) -> dict[str, list[Facet]]:
     """For each of FACETS its commonest values among the alerts that the *other* facets' filters leave."""
-    return {name: _facet(connection, name, filters or AlertFilter(), top) for name in FACETS}
+    wanted = filters or AlertFilter()
+    narrowed = {name for name in FACETS if wanted.include.get(name) or wanted.exclude.get(name)}
+    # Those without filters of their own leave the same alerts, which are then looked for once.
+    groups = [[name for name in FACETS if name not in narrowed], *([name] for name in sorted(narrowed))]
+    found: dict[str, list[Facet]] = {}
+    for names in groups:
+        if names:
+            found |= _counted(connection, names, conditions(wanted, leave_out=names[0]), top)
+    return {name: found[name] for name in FACETS}
 
 
-def _facet(connection: Connection, name: str, filters: AlertFilter, top: int) -> list[Facet]:
-    column = _COLUMNS[name]
-    count = func.count(alerts.c.id.distinct())
-    source = alerts.join(hosts, hosts.c.id == alerts.c.host)
-    if name == "detection":
-        source = source.join(findings, findings.c.alert == alerts.c.id)
-    statement = (
-        select(column.label("value"), count.label("alerts"))
-        .select_from(source)
-        .where(*conditions(filters, leave_out=name))
-        .group_by(column)
-        .order_by(count.desc(), column)
-        .limit(top)
+def _counted(
+    connection: Connection, names: Sequence[str], where: Sequence[ColumnElement[bool]], top: int
+) -> dict[str, list[Facet]]:
+    """The facets `names` of the alerts that `where` leaves, by one statement."""
+    columns = [_COLUMNS[name].label(name) for name in names if name != "detection"]
+    matching = (
+        select(alerts.c.id.label("alert"), *columns)
+        .select_from(alerts.join(hosts, hosts.c.id == alerts.c.host))
+        .where(*where)
+        .cte("matching")
     )
-    rows = connection.execute(statement).all()
+    parts = [_counts(name, matching, top) for name in names]
+    found: dict[str, list[Facet]] = {name: [] for name in names}
+    for row in connection.execute(union_all(*parts)):
+        found[row.facet].append({"value": row.value, "count": row.alerts})
+    return {name: _ordered(name, values) for name, values in found.items()}
+
+
+def _counts(name: str, matching: CTE, top: int) -> Select[Any]:
+    """One facet of the alerts in `matching`."""
+    value: ColumnElement[Any] = matching.c[name] if name != "detection" else findings.c.detection
+    count: ColumnElement[int] = func.count()
+    source: FromClause = matching
+    if name == "detection":  # an alert may have several findings of one
+        count = func.count(matching.c.alert.distinct())
+        source = matching.join(findings, findings.c.alert == matching.c.alert)
+    each = (
+        select(cast(value, Text).label("value"), count.label("alerts"))
+        .select_from(source)
+        .group_by(value)
+        .order_by(count.desc(), value)
+        .limit(top)
+        .subquery()
+    )
+    return select(literal(name).label("facet"), each.c.value, each.c.alerts)
+
+
+def _ordered(name: str, values: list[Facet]) -> list[Facet]:
+    """The commonest first, severities by gravity: a union keeps no order."""
     if name == "severity":
-        rows = sorted(rows, key=lambda row: -row.value)
-        return [{"value": SEVERITIES[row.value], "count": row.alerts} for row in rows]
-    return [{"value": row.value, "count": row.alerts} for row in rows]
+        by_level = sorted(values, key=lambda each: -int(each["value"] or 0))
+        return [{"value": SEVERITIES[int(each["value"] or 0)], "count": each["count"]} for each in by_level]
+    return sorted(values, key=lambda each: (-each["count"], each["value"] or ""))
 
 
 def _has(name: str, values: Sequence[str]) -> ColumnElement[bool]:
