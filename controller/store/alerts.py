@@ -15,7 +15,7 @@ from controller.store import sessions
 from controller.store.alert_filter import FACETS, AlertFilter, conditions, facets
 from controller.store.raising import NewAlert, NewFinding, Raised, alert_id, note, raise_, refresh
 from controller.store.schema import alert_history, alerts, findings, hosts
-from controller.store.triage import ClosedError, assign, comment, set_state
+from controller.store.triage import ClosedError, assign, comment, set_state, state
 from controller.store.views import (
     SEVERITIES,
     AlertRow,
@@ -52,6 +52,7 @@ __all__ = [
     "refresh",
     "set_state",
     "show",
+    "state",
 ]
 
 Order = Literal["severity", "newest"]

@@ -60,6 +60,12 @@ def set_state(
     return True
 
 
+def state(connection: Connection, alert_id: str) -> str | None:
+    """The alert's state; None if there is none."""
+    row = _row(connection, alert_id)
+    return None if row is None else row.state
+
+
 def assign(connection: Connection, alert_id: str, assignee: str | None, actor: str, now: int) -> bool:
     """Gives the alert to `assignee`, or to nobody; False if there is none. ValueError: too long a name."""
     assignee = (assignee or "").strip() or None

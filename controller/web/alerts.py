@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from controller.store import alerts
 from controller.store.views import CLOSED_STATES, SEVERITIES
-from controller.web import filters, render
+from controller.web import bulk, filters, render
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,6 +32,7 @@ def alerts_page(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         rows = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
         context = {"rows": rows, "new": 0, "since": now, **_counts(connection, query, now)}
+    context["told"] = bulk.told(request.query_params)
     return render.page(request, "alerts.html", context)
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keyboard: j k move, Enter opens, a assigns, e closes, c comments, / searches, g + letter goes, ? helps.
+// The keyboard: j k move, Enter opens, x selects, a assigns, e closes, c comments, / searches, g + letter goes, ? helps.
 "use strict";
 (() => {
   const GO_MS = 1500;
@@ -30,13 +30,19 @@
     return document.activeElement?.closest("[data-alert]");
   }
 
+  const bulk = () => document.querySelector("#bulk:not([hidden])");
+
+  function pick(range) {
+    row()?.dispatchEvent(new CustomEvent("nsentry:pick", { bubbles: true, detail: { range } }));
+  }
+
   function openRowAt(hash) {
     const link = row()?.querySelector("a.open");
     if (link) location.assign(link.href + hash);
   }
 
   function close() {
-    const menu = document.getElementById("close");
+    const menu = document.getElementById(bulk() ? "bulk-close" : "close");
     if (!menu) return openRowAt("#closing");
     menu.open = true;
     menu.querySelector("input[type=radio]").focus();
@@ -50,6 +56,7 @@
   }
 
   function assign() {
+    if (bulk()) return document.getElementById("bulk-take").click();
     const form = row()?.querySelector(".whose form") ?? document.querySelector(".triage .assign");
     form?.requestSubmit();
   }
@@ -76,6 +83,8 @@
   const KEYS = {
     j: () => move(1),
     k: () => move(-1),
+    x: () => pick(false),
+    X: () => pick(true),
     a: assign,
     e: close,
     c: comment,
@@ -87,7 +96,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return leave(event);
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (event.target.matches("input, textarea, select")) return;
+    if (event.target.matches("input:not(.pick), textarea, select")) return;
     const went = Date.now() - going < GO_MS;
     going = 0;
     const act = went ? () => go(event.key) : KEYS[event.key];
