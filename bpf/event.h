@@ -22,6 +22,7 @@
 #define SETNS_TEXTS_LEN (PATH_LEN + 2 * CALLER_ARGV_LEN)
 #define REACHED_TEXTS_LEN (PATH_LEN + CALLER_ARGV_LEN)
 #define ORDINARY_ARGV_LEN 1024
+#define ENTRIES_LEN (4 << 20)
 #define ARGV_SHAPE_LEN 128 /* how much of a command line tells it from others of the same program */
 
 enum event_kind {
@@ -47,7 +48,8 @@ enum event_flag {
 	FLAG_EXE_CUT = 1 << 8,	   /* nor that of the executable: a part of it names another file */
 	FLAG_STRAY =
 		1 << 9, /* root, executable or cwd lie in a known mount namespace that is not the task's */
-	FLAG_MOVED = 1 << 10, /* the lineage came into a container's cgroup before any namespace of it */
+	FLAG_MOVED = 1 << 10,	 /* the lineage came into a container's cgroup before any namespace of it */
+	FLAG_LEFT_OUT = 1 << 11, /* the session went over its budget: of its processes not all were told */
 };
 
 /* How somebody came to a container without a namespace of it. */
@@ -69,10 +71,13 @@ enum counter {
 	COUNT_LOST_MARK,   /* marks that the map had no room for: their descendants are not followed */
 	COUNT_LOST_BEFORE, /* setns returned and its "before" was gone */
 	COUNT_ARGV_FAULT,
-	COUNT_ORDINARY,	     /* execs and connects of containers' own processes, in whatever way told */
-	COUNT_ORDINARY_TOLD, /* ... and those that an event tells of, the first of their kind */
-	COUNT_LOST_ORDINARY, /* ... and those that were first, and the ring had no room for */
-	COUNT_MOVED,	     /* tasks from outside that came into a container's cgroup */
+	COUNT_ORDINARY,	      /* execs and connects of containers' own processes, in whatever way told */
+	COUNT_ORDINARY_TOLD,  /* ... and those that an event tells of, the first of their kind */
+	COUNT_LOST_ORDINARY,  /* ... and those that were first, and the ring had no room for */
+	COUNT_MOVED,	      /* tasks from outside that came into a container's cgroup */
+	COUNT_LOST_COMMANDS,  /* commands that were left out: over a session's budget, or the ring nearly
+				 full */
+	COUNT_LOST_CROSSINGS, /* crossings and starts left out: over the budget of a session or a cgroup */
 	COUNTERS,
 };
 
@@ -233,6 +238,23 @@ struct mark {
 	struct ns_set home;
 	struct ns_set joined;
 	__u64 within; /* the crossing that it goes on in when it comes back from this one, or 0 */
+	__u64 root; /* the crossing that this one came out of in the end, whose budget it is; 0: its own */
+};
+
+/* What one session, or the processes of one cgroup, may have told. See budget.h. */
+enum budget_kind {
+	BUDGET_COMMAND,	 /* a process: its fork, what it executes, its exit */
+	BUDGET_START,	 /* the first program in a mount namespace that is new */
+	BUDGET_STRAY,	 /* a program of elsewhere: it may be an escape */
+	BUDGET_CROSSING, /* a setns that begins a crossing */
+	BUDGETS,
+};
+
+struct budget {
+	__u64 due[BUDGETS]; /* when all that was taken so far will have been earned */
+	__u64 commands;	    /* left out */
+	__u32 begun;	    /* the crossing's first program was told */
+	__u32 unseen; /* processes were left out: what lives of the session is not known to the agent */
 };
 
 /* Where a task's namespaces lie in memory: enough to see a change, at a fraction of the reads. */

@@ -97,6 +97,8 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	if (!place->init && crossed) {
 		begin = *flags; /* a container that uses what is not its own from the start is followed */
 		judge_start(task, place->mnt, mark, flags);
+		if (!may_tell(task, begin ? BUDGET_STRAY : BUDGET_START))
+			return 0;
 		if (begin)
 			begin_here(task, task, mark);
 		return 1;
@@ -111,7 +113,7 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	}
 	if (from)
 		*flags |= FLAG_UNWITNESSED;
-	if (!*flags)
+	if (!*flags || !may_tell(task, BUDGET_STRAY))
 		return 0;
 	begin_here(task, from ? from : task, mark);
 	return 1;
@@ -124,17 +126,20 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 static __always_inline int judge_marked(struct place *place, u32 old_tid, u32 tid, struct mark *mark,
 					u32 *flags)
 {
+	int tell;
+
 	if (old_tid != tid)
 		marks_delete(&old_tid);
-	*flags |= mark->flags;
+	*flags |= mark->flags & MARK_SENT;
 	if (place->mnt != mark->joined.mnt && !place->init) {
 		set_init(place->mnt, tid);
 		*flags |= FLAG_INIT | FLAG_NEW_MOUNT;
 	}
 	mark->flags |= FLAG_EXECUTED;
+	tell = may_execute(mark, flags);
 	set_mark(tid, mark);
 	count(COUNT_MARKED_EXEC);
-	return 1;
+	return tell;
 }
 
 ON_RAW_TRACEPOINT(sched_process_exec)

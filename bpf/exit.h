@@ -10,7 +10,7 @@ static __always_inline void send_exit(struct task_struct *task, struct mark *mar
 
 	fill_head(&event.head, EVENT_EXIT, task);
 	event.head.cookie = mark->cookie;
-	event.head.flags = mark->flags | flags;
+	event.head.flags = (mark->flags & MARK_SENT) | flags | left_out_flag(mark);
 	event.home = mark->home;
 	event.joined = mark->joined;
 	event.calls = mark->calls;
@@ -29,7 +29,7 @@ static __always_inline void exit_marked(struct task_struct *task, u32 tid, int l
 		return;
 	mark = *found;
 	marks_delete(&tid);
-	if (live > 0 && (mark.flags & FLAG_EXECUTED))
+	if ((live > 0 && (mark.flags & FLAG_EXECUTED)) || (mark.flags & MARK_UNTOLD))
 		return;
 	send_exit(task, &mark, live > 0 ? FLAG_THREAD : 0);
 }

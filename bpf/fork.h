@@ -28,16 +28,26 @@ ON_RAW_TRACEPOINT(sched_process_fork)
 		return 0;
 	}
 	copy = *mark;
-	copy.flags &= FLAG_EXECUTED | FLAG_MOVED;
-	READ(child_tid, child->pid);
-	set_mark(child_tid, &copy);
+	copy.flags &= MARK_SENT;
 	fill_head(&event.head, EVENT_FORK, child);
-	if (event.head.pid != event.head.tid) /* a thread */
+	child_tid = event.head.tid;
+	if (event.head.pid != child_tid && (copy.flags & FLAG_EXECUTED)) {
+		copy.flags |= mark->flags & MARK_UNTOLD; /* a thread, as its process */
+		set_mark(child_tid, &copy);
+		return 0;
+	}
+	/* Before anything executed each thread counts: its exit is told. */
+	may_fork(&copy);
+	set_mark(child_tid, &copy);
+	if (event.head.pid != child_tid)
+		return 0;
+	count(COUNT_MARKED_FORK);
+	if (copy.flags & MARK_UNTOLD)
 		return 0;
 	event.head.cookie = copy.cookie;
-	event.head.flags = copy.flags;
+	event.head.flags = copy.flags & MARK_SENT;
 	event.parent = bpf_get_current_pid_tgid() >> 32;
-	count(COUNT_MARKED_FORK);
-	send(&event, sizeof(event));
+	if (send(&event, sizeof(event)))
+		note_unseen(&copy);
 	return 0;
 }

@@ -12,13 +12,14 @@
 
 #include "event.h"
 
-BPF_RINGBUF_OUTPUT(entries, 1024); /* pages */
+BPF_RINGBUF_OUTPUT(entries, ENTRIES_LEN / 4096); /* pages */
 BPF_F_TABLE("hash", u32, struct mark, marks, 65536, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, struct ns_place, before, 4096);
 BPF_TABLE("lru_hash", u32, u32, mounts, 16384);
 BPF_F_TABLE("hash", u32, u32, inits, 16384, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u64, u32, released, 4096);
 BPF_TABLE("lru_hash", u32, struct runtime, runtimes, 512);
+BPF_TABLE("lru_hash", u64, struct budget, budgets, 4096);
 BPF_RINGBUF_OUTPUT(ordinary, 128);
 BPF_TABLE("lru_hash", struct ordinary_key, struct ordinary_count, alike, 8192);
 BPF_F_TABLE("hash", u32, struct ordinary_tally, tallies, 4096, BPF_F_NO_PREALLOC);
@@ -98,6 +99,16 @@ static __always_inline struct runtime *runtimes_lookup(u32 *key)
 static __always_inline long runtimes_update(u32 *key, struct runtime *value)
 {
 	return runtimes.update(key, value);
+}
+
+static __always_inline struct budget *budgets_lookup(u64 *key)
+{
+	return budgets.lookup(key);
+}
+
+static __always_inline long budgets_update(u64 *key, struct budget *value)
+{
+	return budgets.update(key, value);
 }
 
 static __always_inline struct ordinary_count *alike_lookup(struct ordinary_key *key)
@@ -183,6 +194,16 @@ static __always_inline struct event_exec *scratch_lookup(u32 *key)
 static __always_inline long entries_output(void *event, u64 size)
 {
 	return entries.ringbuf_output(event, size, 0);
+}
+
+/*
+ * bcc has no method for this. Until it loads, it numbers maps from -1 downwards in the order of their
+ * declaration: of another map than a ring the verifier refuses this, and tests/kernel/test_budget.py tells
+ * the two rings apart.
+ */
+static __always_inline u64 entries_waiting(void)
+{
+	return bpf_ringbuf_query((void *)bpf_pseudo_fd(1, (u64)-1), BPF_RB_AVAIL_DATA);
 }
 
 static __always_inline long ordinary_output(void *event, u64 size)

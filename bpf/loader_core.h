@@ -14,7 +14,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
+	__uint(max_entries, ENTRIES_LEN);
 } entries SEC(".maps");
 
 struct {
@@ -60,6 +60,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct runtime);
 } runtimes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct budget);
+} budgets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -171,6 +178,7 @@ MAP_ACCESS(mounts, __u32, __u32)
 MAP_ACCESS(inits, __u32, __u32)
 MAP_ACCESS(released, __u64, __u32)
 MAP_ACCESS(runtimes, __u32, struct runtime)
+MAP_ACCESS(budgets, __u64, struct budget)
 MAP_ACCESS(alike, struct ordinary_key, struct ordinary_count)
 MAP_ACCESS(tallies, __u32, struct ordinary_tally)
 MAP_ACCESS(strangers, __u32, __u32)
@@ -196,6 +204,12 @@ static __always_inline struct event_exec *scratch_lookup(__u32 *key)
 static __always_inline long entries_output(void *event, __u64 size)
 {
 	return bpf_ringbuf_output(&entries, event, size, 0);
+}
+
+/* Bytes that wait in the ring of entries. */
+static __always_inline __u64 entries_waiting(void)
+{
+	return bpf_ringbuf_query(&entries, BPF_RB_AVAIL_DATA);
 }
 
 static __always_inline long ordinary_output(void *event, __u64 size)

@@ -14,10 +14,13 @@ static __always_inline void count(u32 what)
 		*value += 1; /* per CPU, and tracing programs do not interrupt each other here */
 }
 
-static __always_inline void send(void *event, u64 size)
+static __always_inline long send(void *event, u64 size)
 {
-	if (entries_output(event, size))
+	long lost = entries_output(event, size);
+
+	if (lost)
 		count(COUNT_LOST_RING);
+	return lost;
 }
 
 static __always_inline void set_mark(u32 tid, struct mark *mark)

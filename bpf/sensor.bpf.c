@@ -55,6 +55,7 @@ static __always_inline u64 result_in(u64 registers)
 
 #include "mark.h"
 #include "task.h"
+#include "budget.h"
 #include "path.h"
 #include "runtime.h"
 #include "stray.h"

@@ -91,7 +91,10 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 		if (tell)
 			flags = FLAG_RETURNED;
 	} else {
+		if (!may_cross(task, old, was, now))
+			return;
 		if (old) {
+			mark.root = root_of(old);
 			mark.within = previous = old->cookie;
 			mark.flags = old->flags & FLAG_EXECUTED ? 0 : old->flags & FLAG_MOVED;
 		}

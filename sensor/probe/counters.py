@@ -20,5 +20,7 @@ COUNTERS: Final = (
     "kernel.ordinary_told",
     "kernel.lost.ordinary",
     "kernel.moved",
+    "kernel.lost.commands",
+    "kernel.lost.crossings",
 )
 """enum counter, in its order. Those with "lost" in their name are losses, by cause."""

@@ -45,6 +45,7 @@ class Flag(IntFlag):
     EXE_CUT = 1 << 8
     STRAY = 1 << 9
     MOVED = 1 << 10
+    LEFT_OUT = 1 << 11
 
 
 class NsSet(NamedTuple):
@@ -203,7 +204,8 @@ _NS: Final = "10I"
 HEAD: Final = struct.Struct("=2I3Q4I")
 NS: Final = struct.Struct("=" + _NS)
 FACTS: Final = struct.Struct("=" + _NS + "2Q8I16s96s96s")
-MARK: Final = struct.Struct("=Q2I" + 2 * _NS + "Q")
+MARK: Final = struct.Struct("=Q2I" + 2 * _NS + "2Q")
+BUDGET: Final = struct.Struct("=5Q2I")
 ANCESTOR: Final = struct.Struct("=Q4I16s")
 ANCESTRY_SIZE: Final = 8 + _ANCESTORS * ANCESTOR.size
 _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
@@ -224,7 +226,7 @@ SETNS_TEXTS_LEN: Final = _PATH_LEN + 2 * _CALLER_ARGV_LEN
 
 def mark(cookie: int, home: NsSet, joined: NsSet, flags: Flag = Flag.EXECUTED) -> bytes:
     """The kernel's mark of a lineage: of one that is inside already, without other `flags`."""
-    return MARK.pack(cookie, flags, 0, *home, *joined, 0)
+    return MARK.pack(cookie, flags, 0, *home, *joined, 0, 0)
 
 
 class Undecodable(ValueError):  # noqa: N818 - like wire.Malformed

@@ -30,7 +30,8 @@ int main(void) {
     P("SETNS_TASK", offsetof(struct event_setns, task)); P("SETNS_TEXTS", offsetof(struct event_setns, texts));
     P("SETNS_TEXTS_LEN", SETNS_TEXTS_LEN); P("EXEC_TEXTS_LEN", EXEC_TEXTS_LEN);
     P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_TEXTS", offsetof(struct event_exec, texts));
-    P("MARK", sizeof(struct mark)); P("COUNTERS", COUNTERS);
+    P("MARK", sizeof(struct mark)); P("BUDGET", sizeof(struct budget));
+    P("COUNTERS", COUNTERS);
     P("REACHED_TEXTS", offsetof(struct event_reached, texts)); P("REACHED_BY", offsetof(struct event_reached, by));
     P("ORDINARY_KEY", sizeof(struct ordinary_key));
     P("ORDINARY_TEXTS", offsetof(struct event_ordinary, texts));
@@ -58,6 +59,7 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "FORK": layout.FORK_SIZE,
         "EXIT": layout.EXIT_SIZE,
         "MARK": layout.MARK.size,
+        "BUDGET": layout.BUDGET.size,
         "EXEC_TASK": layout.EXEC_TASK,
         "EXEC_TEXTS": layout.EXEC_TEXTS,
         "EXEC_TEXTS_LEN": layout.EXEC_TEXTS_LEN,
