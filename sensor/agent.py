@@ -24,6 +24,7 @@ from sensor.enrich.redact import Redactor
 from sensor.entry.activity import LOST, Activities
 from sensor.entry.configured import Configured
 from sensor.entry.doors import Doors
+from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
 from sensor.fault import ExitCode, Fault
@@ -201,6 +202,10 @@ class Agent:
                     self._health.degraded.say(
                         name, f"{total} first execs or connects of containers were lost"
                     )
+                    continue
+                if name == LEFT_OUT:
+                    self.watch.left_out.tell(probe.budget.left_out(), lost)
+                    self._health.degraded.say(name, f"{total} commands of sessions that flood were left out")
                     continue
                 self._health.degraded.say(name, f"{total} events of the kernel were lost ({name})")
                 # What the lost events would have told of containers stands in /proc.

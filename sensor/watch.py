@@ -34,6 +34,7 @@ from sensor.entry.crossing import (
     Stopped,
 )
 from sensor.entry.doors import Doors
+from sensor.entry.left_out import LeftOut
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
@@ -101,6 +102,7 @@ class Watch:
         self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
         self._waiting = Waiting()
         self._next_id: Callable[[], str] = reporter.next_id
+        self.left_out = LeftOut(reporter.next_id, emit)
         self.configured: Configured | None = None
         """Set where it is to be told how containers are configured."""
         self.probe: Probe | None = None
@@ -187,7 +189,8 @@ class Watch:
         if self.probe and now >= self._next_look:
             self._next_look = now + LOOK_NS
             self._look_for_visitors(self.probe)
-        for outcome in self._arrivals.reconcile(_alive, now):
+        followed = self.probe.budget.followed if self.probe else set
+        for outcome in self._arrivals.reconcile(_alive, now, followed):
             self._count("entry.reconciled")
             self._act(outcome)
 
@@ -199,6 +202,7 @@ class Watch:
                 self._arrived(event)
             case Entered():
                 entry = self._reporter.entered(outcome)
+                self.left_out.entered(outcome.crossing.cookie, entry["container"]["id"])
                 self._send(entry, entry["container"]["id"], entry["missing"])
             case Escaped():
                 self._escaped(outcome)

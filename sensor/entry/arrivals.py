@@ -22,6 +22,7 @@ from typing import Final
 from sensor.entry.crossing import Arrived, Attempted, Crossing, Outcome, Owner, Reason, Released
 from sensor.entry.places import Containers
 from sensor.entry.track import Tracker
+from sensor.entry.unseen import Followed
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Reached, Setns
 
 HELD_NS: Final = 1_000_000_000
@@ -99,9 +100,11 @@ class Arrivals:
                 outcomes += self._stays(arrival, stand)
         return outcomes
 
-    def reconcile(self, alive: Callable[[int, int], bool], now: int) -> list[Outcome]:
+    def reconcile(
+        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set
+    ) -> list[Outcome]:
         """See Tracker. An arrival whose exit was lost is found gone by `due`."""
-        return self._noted(self._tracker.reconcile(alive, now))
+        return self._noted(self._tracker.reconcile(alive, now, followed))
 
     def _noted(self, outcomes: list[Outcome]) -> list[Outcome]:
         for outcome in outcomes:

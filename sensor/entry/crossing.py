@@ -40,6 +40,8 @@ class Crossing:
     """It led into no container: `within` goes on there."""
     escaped: bool = False
     """That it used the host's files was told already."""
+    unseen: bool = False
+    """It has processes that the kernel did not tell of: it flooded."""
     closed: bool = False
     """Nothing more is told of it."""
     live: dict[int, int] = field(default_factory=dict)

@@ -42,6 +42,7 @@ def pack(crossing: Crossing, session: str | None, entered_by: Ancestor | None) -
                 crossing.outer.cookie if crossing.outer else None,
                 crossing.stayed,
                 crossing.escaped,
+                crossing.unseen,
                 list(crossing.live.items()),
                 list(crossing.parents.items()),
                 list(crossing.executed.items()),
@@ -58,7 +59,7 @@ def unpack(data: bytes) -> Kept:
     """The crossing, not yet within another."""
     try:
         cookie, began, setns, entered, owner, within, *rest = msgpack.unpackb(data)
-        stayed, escaped, live, parents, executed, commands, status, session, who = rest
+        stayed, escaped, unseen, live, parents, executed, commands, status, session, who = rest
         crossing = Crossing(
             cookie,
             began,
@@ -67,6 +68,7 @@ def unpack(data: bytes) -> Kept:
             owner=Owner(*owner),
             stayed=stayed,
             escaped=escaped,
+            unseen=unseen,
             live=dict(live),
             parents=dict(parents),
             executed=dict(executed),

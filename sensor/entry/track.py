@@ -37,6 +37,7 @@ from sensor.entry.crossing import (
 )
 from sensor.entry.places import Containers
 from sensor.entry.stray import entered_through_files, is_orphan, left_by_files, left_by_join
+from sensor.entry.unseen import Followed, Unseen
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Reached, Setns
 from sensor.wire import Means
 
@@ -59,6 +60,7 @@ class Tracker:
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspects: set[tuple[int, int]] = set()
         self._touched: set[int] = set()
+        self._unseen = Unseen()
 
     @property
     def open_sessions(self) -> int:
@@ -111,11 +113,15 @@ class Tracker:
             case Reached():
                 return []
 
-    def reconcile(self, alive: Callable[[int, int], bool], now: int) -> list[Outcome]:
+    def reconcile(
+        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set
+    ) -> list[Outcome]:
         """Ends what only lost exit events keep open. Call it every few seconds, with the time since boot.
 
         A process counts as gone once two calls in a row find it so: its exit may wait in the ring meanwhile.
+        So does a session that flooded, of which `followed`, the cookies of live tasks, has nothing.
         """
+        ended = self._unseen.gone(self._crossings.values(), followed)
         suspects: set[tuple[int, int]] = set()
         outcomes: list[Outcome] = []
         for crossing in list(self._crossings.values()):
@@ -124,6 +130,8 @@ class Tracker:
             for pid, _ in gone & self._suspects:
                 crossing.died(pid)
                 self._touched.add(crossing.cookie)
+            if crossing.unseen and crossing.cookie not in ended:
+                continue
             if not crossing.live and now - crossing.began > THREAD_NS:
                 self._close(crossing)
                 if crossing.entered:
@@ -221,6 +229,7 @@ class Tracker:
         crossing, evicted = self._open(event.head.cookie, event.head.time)
         for one in crossing.around():
             one.live[event.head.pid] = event.head.start
+            one.unseen |= Flag.LEFT_OUT in event.head.flags
         # A mount namespace that a session makes in a container is a door of that container too.
         made: list[Outcome] = [Started(event)] if Flag.INIT in event.head.flags else []
         session = crossing.session
@@ -340,6 +349,7 @@ class Tracker:
             return []
         outcomes: list[Outcome] = []
         for one in crossing.around():
+            one.unseen |= Flag.LEFT_OUT in event.head.flags
             outcomes += self._gone_from(one, event)
         return outcomes
 
@@ -352,7 +362,7 @@ class Tracker:
                 outcomes.append(Exited(crossing, event, start))
             if crossing.entered and pid == crossing.entered.head.pid:
                 crossing.status = event.status
-        if not crossing.live:
+        if not crossing.live and not crossing.unseen:
             outcomes += self._finish(crossing, event)
         return outcomes
 

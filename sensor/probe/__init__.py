@@ -11,6 +11,7 @@ from sensor.probe.hooks import Best
 from sensor.probe.layout import KernelEvent, Undecodable, decode
 
 if TYPE_CHECKING:
+    from sensor.probe.budget import Budgets
     from sensor.probe.ordinary import OrdinaryLane
     from sensor.probe.ring import Ring
 
@@ -46,6 +47,10 @@ class Probe(Protocol):
     @property
     def kept_ring(self) -> Ring | None:
         """The ring, where it outlives the sensor."""
+
+    @property
+    def budget(self) -> Budgets:
+        """What sessions that flood had left out."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive, kernel_types
+from sensor.probe.budget import Budgets
 from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.libbpf import fentry_refused, load_library
@@ -222,7 +223,12 @@ class BccProbe:
             return -errno.EAGAIN if self._taken >= POLL_EVENTS else 0
 
         self._bpf[b"entries"].open_ring_buffer(sample)
-        self.ordinary = OrdinaryLane(load_library(), lambda name: int(self._bpf[name.encode()].map_fd))
+
+        def descriptor(name: str) -> int:
+            return int(self._bpf[name.encode()].map_fd)
+
+        self.ordinary = OrdinaryLane(load_library(), descriptor)
+        self.budget = Budgets(load_library(), descriptor)
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Iterator
 from typing import Any, Final
 
 from sensor.probe import ProbeError
@@ -119,6 +120,20 @@ def fentry_refused(library: ctypes.CDLL, function: str) -> str | None:
         return name(-handle)
     os.close(handle)
     return None
+
+
+def walk(
+    library: ctypes.CDLL, descriptor: int, key_size: int, value_size: int, most: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a map, at most `most`: it changes meanwhile, and a key that is gone begins it anew."""
+    key, following = None, ctypes.create_string_buffer(key_size)
+    value = ctypes.create_string_buffer(value_size)
+    for _ in range(most):
+        if library.bpf_map_get_next_key(descriptor, key, following):
+            return
+        key = following.raw
+        if library.bpf_map_lookup_elem(descriptor, key, value) == 0:
+            yield key, value.raw
 
 
 def name(code: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sensor.probe.layout import HEAD, TICK, Undecodable, text
+from sensor.probe.libbpf import walk
 from sensor.probe.ring import Ring
 
 EXEC: Final = 5
@@ -169,15 +170,7 @@ class OrdinaryLane:
         self._ring = None
 
     def _items(self, descriptor: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
-        # The map changes meanwhile, and a key that was evicted begins the walk anew: hence the bound.
-        key, following = None, ctypes.create_string_buffer(key_size)
-        value = ctypes.create_string_buffer(value_size)
-        for _ in range(16384):
-            if self._lib.bpf_map_get_next_key(descriptor, key, following):
-                return
-            key = following.raw
-            if self._lib.bpf_map_lookup_elem(descriptor, key, value) == 0:
-                yield key, value.raw
+        return walk(self._lib, descriptor, key_size, value_size, 16384)
 
     def _delete(self, descriptor: int, key: bytes) -> None:
         self._lib.bpf_map_delete_elem(descriptor, key)

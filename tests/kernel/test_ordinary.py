@@ -61,16 +61,20 @@ class Room:
         while self.shell.stdout.readline() != "done\n":
             pass
 
+    def close(self) -> None:
+        """Ends it."""
+        assert self.shell.stdin is not None
+        assert self.shell.stdout is not None
+        self.shell.stdin.close()
+        self.shell.wait(WAIT_S)
+        self.shell.stdout.close()
+
 
 @pytest.fixture
 def room(watched: tuple[Probe, list[KernelEvent]]) -> Iterator[Room]:
     room = Room(watched[0])
     yield room
-    assert room.shell.stdin is not None
-    assert room.shell.stdout is not None
-    room.shell.stdin.close()
-    room.shell.wait(WAIT_S)
-    room.shell.stdout.close()
+    room.close()
 
 
 def counted(lane: OrdinaryLane, mnt: int) -> int:

@@ -21,7 +21,7 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
-from sensor.entry.track import MAX_CROSSINGS, Tracker
+from sensor.entry.track import MAX_CROSSINGS, THREAD_NS, Tracker
 from sensor.probe.layout import Exec, Exit, Facts, Flag, Fork, Head, KernelEvent, Kind, NsSet, Setns, Step
 
 HOST = NsSet(1, 2, 3, 4, 5, 5, 6, 6, 7, 8)
@@ -365,3 +365,24 @@ def test_a_session_that_an_earlier_sensor_saw_begin_is_told_as_not_seen_to_begin
     (entered,) = Tracker(Doors()).feed(execution(5, INSIDE, flags=Flag.EXECUTED))
     assert isinstance(entered, Entered)
     assert not entered.witnessed
+
+
+def test_a_session_that_flooded_lasts_as_long_as_the_kernel_follows_a_task_of_it() -> None:
+    """Its processes were not all told: that none is known to live says nothing."""
+    tracker = in_session()
+    assert kinds(tracker, gone(5, flags=Flag.EXECUTED | Flag.LEFT_OUT)) == [Exited]
+    assert tracker.open_sessions == 1
+    for followed in ({COOKIE}, None, set(), {COOKIE}, set()):
+        assert tracker.reconcile(lambda _pid, _start: False, THREAD_NS * 2, lambda now=followed: now) == []
+    (ended,) = tracker.reconcile(lambda _pid, _start: False, THREAD_NS * 2, set)
+    assert isinstance(ended, Ended)
+    assert tracker.open_sessions == 0
+
+
+def test_a_session_that_flooded_lasts_while_a_crossing_out_of_it_does() -> None:
+    tracker = in_session()
+    tracker.feed(setns(5, ELSEWHERE, cookie=NEXT, previous=COOKIE))
+    tracker.feed(gone(5, flags=Flag.EXECUTED | Flag.LEFT_OUT, cookie=NEXT))
+    for _ in range(3):
+        tracker.reconcile(lambda _pid, _start: False, THREAD_NS * 2, lambda: {NEXT})
+    assert tracker.open_sessions == 1
