@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes are container daemons: they have a container's network set up by a child.
+"""Which processes are container daemons: they have a container's network set up by a child, and copy its files.
 
 dockerd does so by itself ("exe"), the others by CNI plugins or netavark. A process can be given any name, so the
 name is not enough: the file that runs must be such a daemon's too, and lie where software is installed. Root can
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from sensor.enrich import procfs
-from sensor.probe.layout import Step
+from sensor.probe.layout import Setns, Step
 
 _NAMES: Final = frozenset(
     {"dockerd", "containerd", "podman", "crio", "kubelet", "cri-dockerd", "nerdctl", "buildkitd"}
@@ -32,7 +32,19 @@ def is_daemon(step: Step, proc: Path | None = procfs.PROC) -> bool:
     if now is None or not procfs.same_start(now, step.start):
         return False
     exe = procfs.exe(step.pid, proc)
-    if exe is None or not exe.startswith(_INSTALLED):
+    return exe is not None and _is_installed(exe)
+
+
+def copies(event: Setns) -> bool:
+    """Whether a container daemon itself joined, and no child: `podman cp` does so, in whichever of its threads.
+
+    The file that runs is the kernel's word.
+    """
+    return event.task.comm in _NAMES and event.exe is not None and _is_installed(event.exe)
+
+
+def _is_installed(exe: str) -> bool:
+    if not exe.startswith(_INSTALLED):
         return False
     # A daemon that was upgraded and not restarted runs a file that is gone.
     return PurePosixPath(exe.removesuffix(" (deleted)")).name in _FILES

@@ -10,9 +10,9 @@ from typing import Final
 from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.entry.crossing import Owner
-from sensor.entry.daemons import is_daemon
+from sensor.entry.daemons import copies, is_daemon
 from sensor.entry.lineage import Side
-from sensor.probe.layout import NsSet, Step
+from sensor.probe.layout import NsSet, Setns, Step
 
 _FIELDS: Final = {"pid": "pid_for_children", "time": "time_for_children"}
 """setns changes only the one that children will be born in."""
@@ -103,3 +103,7 @@ class Doors:
     def is_daemon(self, step: Step) -> bool:
         """Whether this process sets up networks for containers."""
         return is_daemon(step, self._proc)
+
+    def copies(self, event: Setns) -> bool:
+        """Whether it is a daemon of the host itself that joined: it copies files."""
+        return copies(event) and self.container_at(event.home.mnt) is None

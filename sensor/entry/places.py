@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sensor.entry.crossing import Owner
-from sensor.probe.layout import NsSet, Step
+from sensor.probe.layout import NsSet, Setns, Step
 
 
 class Places(Protocol):
@@ -30,6 +30,9 @@ class Containers(Places, Protocol):
 
     def is_daemon(self, step: Step) -> bool:
         """Whether this process sets up networks for containers."""
+
+    def copies(self, event: Setns) -> bool:
+        """Whether it is a container daemon that joined, to copy files."""
 
     def by_cgroup(self, leaf: str, parent: str) -> str | None:
         """The container id that the last components of a cgroup's path name."""

@@ -373,7 +373,9 @@ class Tracker:
         if crossing.stayed:
             return []
         joined = event.joined.joined_since(event.home)
-        if Flag.THREAD in event.head.flags or joined == ["net"]:
+        # `podman cp` joins in one of its threads, which may be the first.
+        copied = crossing.setns is not None and self._containers.copies(crossing.setns)
+        if Flag.THREAD in event.head.flags or joined == ["net"] or copied:
             return [Released(crossing.cookie, "no-exec")]
         if crossing.setns and (escape := left_by_join(event.home, event.joined, self._containers)):
             return [Escaped(crossing, event, escape[1], escape[0], crossing.outer)]

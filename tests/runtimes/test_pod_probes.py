@@ -148,3 +148,12 @@ def test_podmans_health_check_is_a_probe(watching: Watching, podman: Podman) -> 
         == "podman-exec"
     )
     assert entered(watching, checked, lambda: podman.exec(checked, "id", "-u")) == "podman-exec"
+
+
+def test_podman_cp_is_no_attempt_in_whichever_thread_it_joins(watching: Watching, podman: Podman) -> None:
+    """Every third joins in the first thread of the process, which the kernel shows as a process."""
+    copied = podman.container()
+    watching.known(copied)
+    for _ in range(12):
+        watching.during(lambda: podman.copy(copied), lambda: True)
+        assert not watching.of("attempt", copied)

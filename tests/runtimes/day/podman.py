@@ -50,6 +50,14 @@ class Podman:
         """A visit, which no day has."""
         self._do("exec", container, *command)
 
+    def copy(self, container: str) -> None:
+        """A file in, and out again."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "file")
+            file.write_text("text", encoding="ascii")
+            self._do("cp", str(file), f"{container}:/file")
+            self._do("cp", f"{container}:/file", str(file))
+
     def _on_death(self) -> list[str]:
         return ["setpriv", "--pdeathsig", "TERM", *self._command]
 
@@ -57,7 +65,7 @@ class Podman:
         """A container with a health check, all day."""
         self._work.do([*self._command, "import", "-", IMAGE], stdin=root_file_system())
         # Of interval 0 podman makes no timer.
-        self.checked = self._container("--health-cmd", CHECK, "--health-interval", "0")
+        self.checked = self.container("--health-cmd", CHECK, "--health-interval", "0")
 
     def end(self) -> None:
         """Everything goes."""
@@ -67,14 +75,15 @@ class Podman:
     def _do(self, *arguments: str, fails: bool = False) -> str:
         return self._work.do([*self._command, *arguments], fails=fails, more=NO_TIMER)
 
-    def _container(self, *options: str, command: tuple[str, ...] = ("sleep", "600")) -> str:
+    def container(self, *options: str, command: tuple[str, ...] = ("sleep", "600")) -> str:
+        """One more."""
         network = () if "--pod" in options or "--network" in options else ("--network=none",)
         return self._work.made_one(self._do("run", "-d", *network, *options, IMAGE, *command))
 
     def life(self) -> None:
         """One container through all that is done to it from outside; two checks of the other."""
         self.check()
-        web = self._container()
+        web = self.container()
         for verb, *options in (
             ("pause",),
             ("unpause",),
@@ -86,11 +95,8 @@ class Podman:
             ("diff",),
         ):
             self._do(verb, *options, web)
+        self.copy(web)
         with TemporaryDirectory() as folder:
-            file = Path(folder, "file")
-            file.write_text("text", encoding="ascii")
-            self._do("cp", str(file), f"{web}:/file")
-            self._do("cp", f"{web}:/file", str(file))
             self._do("export", "-o", f"{folder}/root.tar", web)
         self._do("rename", web, self._work.name("r"))
         self._do("stop", "-t", "0", web)
@@ -107,12 +113,12 @@ class Podman:
         infra = ("--infra-image", IMAGE, "--infra-command", "sleep 600")
         self._do("pod", "create", "--name", name, "--network=none", *infra)
         for _ in range(2):
-            self._container("--pod", name)
+            self.container("--pod", name)
         self._do("pod", "stop", "-t", "0", name)
         self._do("pod", "start", name)
         self._do("pod", "rm", "-f", "-t", "0", name)
-        first = self._container()
-        beside = self._container("--pid", f"container:{first}", "--network", f"container:{first}")
+        first = self.container()
+        beside = self.container("--pid", f"container:{first}", "--network", f"container:{first}")
         for each in (beside, first):
             self._do("rm", "-f", "-t", "0", each)
 

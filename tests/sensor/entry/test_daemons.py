@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from sensor.enrich import procfs
-from sensor.entry.daemons import is_daemon
+from sensor.entry.daemons import copies, is_daemon
 from sensor.probe.layout import Step
+from tests.sensor.entry.test_track import INSIDE, setns
 
 
 @contextmanager
@@ -52,3 +54,17 @@ def test_an_installed_daemon_is_one(request: pytest.FixtureRequest) -> None:
     shutil.copy("/bin/sleep", folder / "dockerd")
     with running(folder / "dockerd") as step:
         assert is_daemon(step)
+
+
+@pytest.mark.parametrize(
+    ("comm", "exe", "is_it"),
+    [
+        ("podman", "/usr/bin/podman", True),
+        ("podman", "/srv/podman", False),
+        ("podman", "/usr/bin/python3.11", False),
+        ("nsenter", "/usr/bin/podman", False),
+        ("podman", None, False),
+    ],
+)
+def test_only_a_daemons_own_file_copies(comm: str, exe: str | None, *, is_it: bool) -> None:
+    assert copies(dataclasses.replace(setns(5, INSIDE, comm), exe=exe)) is is_it

@@ -59,6 +59,9 @@ class Doors:
     def is_daemon(self, step: Step) -> bool:
         return step.comm == "dockerd"
 
+    def copies(self, event: Setns) -> bool:
+        return event.task.comm == "podman"
+
 
 def head(kind: Kind, pid: int, flags: Flag = NONE, cookie: int = COOKIE) -> Head:
     return Head(kind, flags, 1000 + pid, cookie, pid * 10, pid, pid, 1, 0)
@@ -196,6 +199,11 @@ def test_namespaces_of_no_container_are_foreign() -> None:
     outcomes = Tracker(Doors())
     outcomes.feed(setns(5, other))
     assert outcomes.feed(execution(5, other)) == [Released(COOKIE, "foreign")]
+
+
+def test_podman_that_copies_in_its_first_thread_attempts_nothing() -> None:
+    assert kinds(Tracker(Doors()), setns(5, INSIDE, "podman"), gone(5)) == [Crossed, Released]
+    assert kinds(Tracker(Doors()), setns(5, INSIDE, "podman"), execution(5, INSIDE)) == [Crossed, Entered]
 
 
 def test_a_join_that_executes_nothing_is_an_attempt_and_of_the_network_alone_nothing() -> None:
