@@ -26,7 +26,7 @@ def page(views: list[ConfigurationView]) -> None:
     latest = views[0]
     output.line("")
     output.line(f"configured since {when(latest['time'])} ({latest['because']})")
-    output.fields([(_name(name), _said(value)) for name, value in latest["settings"].items()])
+    output.fields([(_name(name), _said(value, name)) for name, value in latest["settings"].items()])
     output.fields([("exposed by", text("; ".join(latest["exposures"]) or "nothing that is known"))])
     changed = [(view, change) for view in views for change in view["changes"]]
     if changed:
@@ -36,7 +36,7 @@ def page(views: list[ConfigurationView]) -> None:
             [
                 (
                     when(view["time"]),
-                    f"{_name(change['setting'])}: {_said(change['before'])} -> {_said(change['after'])}",
+                    f"{_name(change['setting'])}: {_said(change['before'], change['setting'])} -> {_said(change['after'], change['setting'])}",
                 )
                 for view, change in changed
             ]
@@ -44,12 +44,12 @@ def page(views: list[ConfigurationView]) -> None:
 
 
 def _change(change: ChangeView) -> str:
-    return f"{_name(change['setting'])}: {_said(change['before'])} -> {_said(change['after'])}"
+    return f"{_name(change['setting'])}: {_said(change['before'], change['setting'])} -> {_said(change['after'], change['setting'])}"
 
 
 def _name(setting: str) -> str:
     return _NAMES.get(setting, setting.replace("_", " "))
 
 
-def _said(value: object) -> str:
-    return text(setting_text(value))
+def _said(value: object, name: str) -> str:
+    return text(setting_text(value, name))

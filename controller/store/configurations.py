@@ -89,14 +89,22 @@ def changes(before: wire.Settings, after: wire.Settings) -> list[ChangeView]:
     ]
 
 
-def setting_text(value: object) -> str:
+def setting_text(value: object, name: str) -> str:
     """A setting in one line, as a person reads it; not escaped. Unknown is said as unknown, nothing as none."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return _limit(value, name)
     words = value if isinstance(value, list) else [value]
     return ", ".join(_word(word) for word in words) or "none"
+
+
+def _limit(value: int, name: str) -> str:
+    if value == 0:
+        return "no limit"
+    return {"memory": f"{value / 2**20:g} MiB", "cpus": f"{value / 10**9:g}"}.get(name, str(value))
 
 
 def _word(word: object) -> str:

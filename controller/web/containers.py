@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 
-from controller.store import activities, alerts, containers
+from controller.store import activities, alerts, configurations, containers
 from controller.store.views import OPEN_STATES
 from controller.web import render
 from controller.web.pages import Page, older_than
@@ -44,6 +44,7 @@ def container_page(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         container = _load(connection, request)
         page = _activity(connection, request, container)
+        configured = configurations.list_(connection, container["host_id"], container["id"])
         mine = alerts.AlertFilter(
             {"state": OPEN_STATES, "host": (container["host_id"],), **_named(container)}
         )
@@ -52,7 +53,13 @@ def container_page(request: Request) -> Response:
     return render.page(
         request,
         "container.html",
-        {"container": container, "page": page, "what": what, "container_alerts": open_alerts},
+        {
+            "container": container,
+            "configured": configured,
+            "page": page,
+            "what": what,
+            "container_alerts": open_alerts,
+        },
     )
 
 
@@ -61,7 +68,9 @@ def container_json(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         container = _load(connection, request)
         page = _activity(connection, request, container)
-    return render.json_response({**container, "activity": page.rows, "next": page.next_url})
+        configured = configurations.list_(connection, container["host_id"], container["id"])
+    told = {"configuration": configured, "activity": page.rows, "next": page.next_url}
+    return render.json_response({**container, **told})
 
 
 def _list(request: Request) -> tuple[list[ContainerView], str | None]:

@@ -15,6 +15,7 @@ import requests
 
 from sensor import wire
 from tests.browser.visits import SECOND, SHELL, Clock, Visit, ago, container
+from tests.sensor.examples import SETTINGS
 
 MARKER = "hostile-was-executed"
 SCRIPT = f"<script>document.title='{MARKER}'</script>"
@@ -221,12 +222,25 @@ def own_life(host: Host, box: dict[str, Any], arguments: list[str] | None = None
         return event("activity", minutes / 2, **{**known, "count": count, **runs, **rest, **more})
 
     line = arguments or ["nginx", "-g", "daemon off;"]
+    settings = {
+        **SETTINGS,
+        "entrypoint": line,
+        "capabilities": ["CAP_CHOWN"] if arguments else ["CAP_SYS_ADMIN"],
+        "mounts": [{"source": "/srv", "target": word[:400], "writable": False} for word in line],
+    }
+
+    def configured(minutes: float, because: str, **more: Any) -> dict[str, Any]:
+        told = {"container": box, "settings": {**settings, **more}, "because": because, "missing": {}}
+        return event("configuration", minutes, **told)
+
     note = {"version": "0.1.0", "loader": "core", "hooks": {}}
     probe = host.visit(box, ago(minutes=9)).exec("/bin/wget", ["wget", "-qO-", "localhost/healthz"]).leave()
     probe.events[0]["means"] = "probe"
     to = {"address": "2001:db8::7", "port": 5432, "protocol": "tcp"}
     host.send(
         event("agent", 400, action="started", reason="auto: the prebuilt object loaded", **note),
+        configured(300, "start"),
+        configured(70, "changed", memory=2**29, networks=["bridge", *line[:2]]),
         acts("exec", "1", 300, 1, argv=line, filename=line[0], exe="/usr/sbin/nginx", comm=line[0][:15]),
         acts("exec", "2", 290, 28_412, argv=["sh", "-c", "date +%s > /run/beat"], filename="/bin/sh"),
         acts("connect", "3", 280, 913, **to),

@@ -18,6 +18,7 @@ PAGES = {
     "nothing": "/alerts?q=no-such-thing",
     "alert": "/alerts/{alert}",
     "hostile": "/alerts/{hostile}",
+    "alert-configured": "/alerts/{configured}",
     "sessions": "/sessions",
     "session": "/sessions/{session}",
     "entries": "/entries",
@@ -42,6 +43,9 @@ def paths(served):
     payments = alerts["payments"]
     hostile = next(row for name, row in alerts.items() if name.startswith("x<script>"))
     names = {"alert": payments["id"], "session": payments["session"], "hostile": hostile["id"]}
+    names["configured"] = next(
+        row["id"] for row in served.read("alerts", "list", "--limit", "500") if row["means"] == "none"
+    )
     names["box"] = hostile["container"]["id"]
     return {name: path.format(**names) for name, path in PAGES.items()}
 

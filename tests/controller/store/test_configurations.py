@@ -42,6 +42,22 @@ def test_a_container_that_is_known_by_its_configuration_alone_is_listed(store, t
         assert containers.show(connection, make.CONTAINER)["name"] == "web"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("memory", 2**29, "512 MiB"),
+        ("cpus", 1_500_000_000, "1.5"),
+        ("pids", 0, "no limit"),
+        ("privileged", False, "no"),
+        ("ports", None, "unknown"),
+        ("ports", [], "none"),
+        ("mounts", [{"source": "/a", "target": "/b", "writable": False}], "/a at /b (read-only)"),
+    ],
+)
+def test_a_setting_is_said_as_a_person_reads_it(name, value, said):
+    assert configurations.setting_text(value, name) == said
+
+
 def test_ever_new_configurations_are_bounded(store, take):
     take(*(make.configuration(at, memory=at) for at in range(1, configurations.MAX_KEPT + 10)))
 
