@@ -32,19 +32,12 @@ def page(views: list[ConfigurationView]) -> None:
     if changed:
         output.line("")
         output.line("changes")
-        output.fields(
-            [
-                (
-                    when(view["time"]),
-                    f"{_name(change['setting'])}: {_said(change['before'], change['setting'])} -> {_said(change['after'], change['setting'])}",
-                )
-                for view, change in changed
-            ]
-        )
+        output.fields([(when(view["time"]), _change(change)) for view, change in changed])
 
 
 def _change(change: ChangeView) -> str:
-    return f"{_name(change['setting'])}: {_said(change['before'], change['setting'])} -> {_said(change['after'], change['setting'])}"
+    name = change["setting"]
+    return f"{_name(name)}: {_said(change['before'], name)} -> {_said(change['after'], name)}"
 
 
 def _name(setting: str) -> str:
