@@ -143,6 +143,11 @@ _EVENT: Final[Rules] = {
     "address": _at_most(64),
     "container_id": _REFERENCE,
     "cause": _at_most(128),
+    "exec_id": _REFERENCE,
+    "owner": _UID,
+    "read": _TIME,
+    "action": _at_most(64),
+    "place": _at_most(1024),
     "namespaces": _namespaces,
     "ancestry": _ancestry,
 }

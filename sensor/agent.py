@@ -34,6 +34,8 @@ from sensor.outbox import Outbox
 from sensor.probe import Probe, ProbeError, open_probe, pins, receiver
 from sensor.probe.recording import Head, Recorder
 from sensor.recall import Recalled
+from sensor.records.said import record
+from sensor.records.sources import Sources
 from sensor.watch import Watch
 from sensor.wire import AgentNote, Event, Loss
 
@@ -55,7 +57,8 @@ class Agent:
         health: Health,
         next_id: Callable[[], str],
         emit: Callable[[Event], None],
-        record: Path | None = None,
+        keep: Path | None = None,
+        since: Callable[[str], int | None] = lambda _place: None,
     ) -> None:
         self._health = health
         self._pins = config.pins
@@ -78,7 +81,7 @@ class Agent:
                 exit_code=ExitCode.FAILURE,
                 fix="mount -t proc proc /proc",
             )
-        self.recorder = Recorder(record, Head(host, wall_clock(0))) if record else None
+        self.recorder = Recorder(keep, Head(host, wall_clock(0))) if keep else None
         doors = Doors(containers, host)
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
@@ -90,6 +93,10 @@ class Agent:
         )
         self._recall = self.watch.recall(health.host["boot"])
         self._containers = containers
+        self._redact = redactor.argv
+        self.sources = Sources(map(str, config.docker.sockets), count=count, since=since)
+        health.degraded.register(self.sources.troubles)
+        health.gauges.register("records.sources", self.sources.reading)
         self._reported: dict[str, int] = {}
         self._probe: Probe | None = None
         self._next_collection = 0.0
@@ -180,6 +187,7 @@ class Agent:
         probe.poll(_POLL_MS)
         self.activities.take(probe.ordinary)
         self.watch.settle()
+        self.records()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + _COUNTERS_S
             self.count(probe)
@@ -210,16 +218,28 @@ class Agent:
                 self._health.degraded.say(name, f"{total} events of the kernel were lost ({name})")
                 # What the lost events would have told of containers stands in /proc.
                 self.watch.sweep(probe)
-                self._emit(
-                    Loss(
-                        id=self._next_id(),
-                        time=time.time_ns(),
-                        mono=_boot_ns(),
-                        kind="loss",
-                        cause=name,
-                        count=lost,
-                    )
-                )
+                self._lost(name, lost)
+
+    def records(self) -> None:
+        """Pass on what the runtimes said, and what of it was lost."""
+        for said in self.sources.take():
+            self._emit(record(said, self._next_id(), self._redact))
+        lost = self.sources.lost()
+        if lost:
+            self._health.degraded.say("records", f"{lost} records of runtimes were lost: they came too fast")
+            self._lost("records.queue", lost)
+
+    def _lost(self, cause: str, count: int) -> None:
+        self._emit(
+            Loss(
+                id=self._next_id(),
+                time=time.time_ns(),
+                mono=_boot_ns(),
+                kind="loss",
+                cause=cause,
+                count=count,
+            )
+        )
 
     def note(self, action: str, probe: Probe, reason: str | None = None) -> None:
         """Tell the controller of the sensor's own life."""
@@ -253,7 +273,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         signal.signal(number, lambda received, _frame: stopping.append(received))
     with ExitStack() as stack:
         outbox = stack.enter_context(Outbox(config, identity))
-        agent = Agent(config, outbox.health, outbox.next_id, outbox.put, record)
+        agent = Agent(config, outbox.health, outbox.next_id, outbox.put, record, outbox.mark)
         if agent.recorder:
             stack.callback(agent.recorder.close)
         kept = outbox.kept()
@@ -262,6 +282,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         stack.callback(probe.close)
         agent.metadata.start()
         stack.callback(agent.metadata.close)
+        agent.sources.start()
+        stack.callback(agent.sources.close)
         agent.note("started", probe, probe.reason)
         outbox.flush()
         outbox.start()
@@ -274,6 +296,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
             finally:
                 outbox.flush()
         agent.count(probe)
+        agent.records()
         agent.note("stopped", probe, signal.Signals(stopping[0]).name)
         outbox.flush()
     return ExitCode.OK

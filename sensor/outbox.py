@@ -6,16 +6,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from sensor.config import Config
 from sensor.health import Health, Heartbeats
 from sensor.identity import Identity, describe_host
+from sensor.records.said import marks
 from sensor.ship import Shipper, heartbeat_sender
 from sensor.spool import Spool
 from sensor.status import StatusSocket
 from sensor.uplink import Uplink
 from sensor.wire import Event
+
+_ORDINARY: Final = frozenset({"activity", "record"})
+"""What comes by the thousand, and may not take the place of entries where the disk is small."""
 
 
 class Changes(Protocol):
@@ -78,6 +82,11 @@ class Outbox:
         """Id for the next event."""
         return self._spool.next_id()
 
+    def mark(self, place: str) -> int | None:
+        """The time of the last record of a place that was kept, by its source's clock."""
+        kept = self._spool.mark(place)
+        return int(kept) if kept and kept.isdecimal() else None
+
     def put(self, event: Event) -> None:
         """Takes an event; it is safe on disk after the next `flush`."""
         self._waiting.append(event)
@@ -99,9 +108,11 @@ class Outbox:
             keep = self._changes(events=bool(events), everything=anew)
         if not events and not keep:
             return
-        ordinary = [event for event in events if event["kind"] == "activity"]
+        ordinary = [event for event in events if event["kind"] in _ORDINARY]
         if ordinary:
             self._spool.append(ordinary, "ordinary")
-        self._spool.append([event for event in events if event["kind"] != "activity"], keep=keep)
+        self._spool.append([event for event in events if event["kind"] not in _ORDINARY], keep=keep)
+        for place, latest in marks(events).items():
+            self._spool.set_mark(place, str(latest))
         for event in events:
             self._status.publish(event)

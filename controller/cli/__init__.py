@@ -23,6 +23,7 @@ COMMANDS = {
     "entries": "controller.cli.entries:entries",
     "sessions": "controller.cli.sessions:sessions",
     "containers": "controller.cli.containers:containers",
+    "records": "controller.cli.records:records",
     "alerts": "controller.cli.alerts:alerts",
     "detections": "controller.cli.detections:detections",
     "emulate": "controller.cli.emulate:emulate",

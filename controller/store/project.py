@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from controller.store import activities, configurations
+from controller.store import activities, configurations, records
 from controller.store.completion import completed_all, sequence
 from controller.store.dialect import insert, put
 from controller.store.schema import containers, entries, events, sessions
@@ -160,6 +160,10 @@ def _configuration(connection: Connection, host: str, event: Mapping[str, Any]) 
     configurations.take(connection, host, event)
 
 
+def _record(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    records.take(connection, host, event)
+
+
 _UNKNOWN: Final[wire.Container] = {
     "id": None,
     "name": None,
@@ -235,5 +239,6 @@ _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], Non
     "stop": _stop,
     "activity": _activity,
     "configuration": _configuration,
+    "record": _record,
     "update": _update,
 }

@@ -243,6 +243,24 @@ alert_history = Table(
     sqlite_autoincrement=True,  # followers of the change feed resume by this id
 )
 
+records = Table(
+    "records",
+    metadata,
+    Column("host", String(64), ForeignKey("hosts.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),  # the same saying, read twice, is one row
+    Column("id", String(160), nullable=False),  # of the event that told it first
+    Column("source", String(32), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("time", BigInteger, nullable=False),  # by the source's clock
+    Column("container", String(160)),
+    Column("exec_id", String(160)),
+    Column("pid", BigInteger),
+    Column("body", JSON, nullable=False),  # the wire event
+    Index(None, "time"),
+    Index(None, "host", "container", "time"),
+    Index(None, "host", "exec_id"),
+)
+
 configurations = Table(
     "configurations",
     metadata,

@@ -23,6 +23,7 @@ from controller.web.gate import SessionRequired
 from controller.web.headers import SecurityHeaders
 from controller.web.hosts import host_json, host_page, hosts_json, hosts_page
 from controller.web.live import live
+from controller.web.records import records_json, records_page
 from controller.web.sessions import session_json, session_page, sessions_json, sessions_page
 
 pages: list[BaseRoute] = [
@@ -40,6 +41,8 @@ pages: list[BaseRoute] = [
     Route("/entries", entries_page),
     Route("/entries.json", entries_json),
     Route("/entries/{entry:path}.json", entry_json),
+    Route("/records", records_page),
+    Route("/records.json", records_json),
     Route("/sessions", sessions_page),
     Route("/sessions.json", sessions_json),
     Route("/sessions/{session:path}.json", session_json),

@@ -8,6 +8,8 @@ refusal. What could come without end is bounded, by bytes and by the deadline of
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -57,11 +59,21 @@ class Service:
             raise UnexpectedError(f"{self.path} sent something else than one message")
         return body[5:]
 
+    def open(self, method: str, message: bytes) -> Stream:
+        """Many answers to `message`, as they come. Raises AwayError."""
+        try:
+            connected = daemon.connect(self.path, time.monotonic() + self._timeout_s)
+            self.owner = daemon.peer_uid(connected)
+            connected.sendall(_question(method, message))
+        except OSError as error:
+            raise away(self.path, error) from error
+        return Stream(self, connected)
+
     def _answer(self, connected: DeadlineSocket) -> Iterator[bytes]:
         """The data that the service sends on our stream, until it ends it."""
         left = MAX_BYTES + 5
         for _ in range(_MAX_FRAMES):
-            kind, flags, stream, payload = self._frame(connected)
+            kind, flags, stream, payload = self.frame(connected)
             if kind == _SETTINGS and not flags & _ACK:
                 connected.sendall(_framed(_SETTINGS, _ACK, 0))
             elif kind == _PING and not flags & _ACK:
@@ -78,7 +90,8 @@ class Service:
                 return
         raise UnexpectedError(f"{self.path} sent more than {_MAX_FRAMES} frames")
 
-    def _frame(self, connected: DeadlineSocket) -> tuple[int, int, int, bytes]:
+    def frame(self, connected: DeadlineSocket) -> tuple[int, int, int, bytes]:
+        """Kind, flags, stream and payload of the next frame. Raises OSError or UnexpectedError."""
         high, low, kind, flags, stream = struct.unpack(">BHBBI", self._read(connected, 9))
         length = high << 16 | low
         if length > _MAX_FRAME:
@@ -94,6 +107,64 @@ class Service:
                 raise UnexpectedError(f"{self.path} ended its answer early")
             at += got
         return bytes(data)
+
+
+class Stream:
+    """The answers of one call that goes on. For one thread; `close` is for any."""
+
+    def __init__(self, service: Service, connected: DeadlineSocket) -> None:
+        self._service = service
+        self._connected = connected
+        self._data = bytearray()
+        self._end = False
+
+    def read(self, wait_s: float) -> bytes | None:
+        """The next answer, None where the service has ended. Raises AwayError: none in time; UnexpectedError."""
+        self._connected.deadline = time.monotonic() + wait_s
+        try:
+            while not self._end:
+                whole = self._whole()
+                if whole is not None:
+                    return whole
+                self._more()
+        except OSError as error:
+            raise away(self._service.path, error) from error
+        return None
+
+    def close(self) -> None:
+        """End the call, and a `read` that waits."""
+        with contextlib.suppress(OSError):
+            self._connected.shutdown(socket.SHUT_RDWR)
+        self._connected.close()
+
+    def _whole(self) -> bytes | None:
+        if len(self._data) < 5:
+            return None
+        compressed, length = struct.unpack_from(">BI", self._data)
+        if compressed or length > MAX_BYTES:
+            raise UnexpectedError(f"{self._service.path} sent an answer that is not read")
+        if len(self._data) < 5 + length:
+            return None
+        message = bytes(self._data[5 : 5 + length])
+        del self._data[: 5 + length]
+        return message
+
+    def _more(self) -> None:
+        kind, flags, stream, payload = self._service.frame(self._connected)
+        if kind == _SETTINGS and not flags & _ACK:
+            self._connected.sendall(_framed(_SETTINGS, _ACK, 0))
+        elif kind == _PING and not flags & _ACK:
+            self._connected.sendall(_framed(_PING, _ACK, 0, payload))
+        elif kind in {_RST_STREAM, _GOAWAY}:
+            raise RefusedError(f"{self._service.path} ended the connection")
+        elif kind == _DATA and stream == 1:
+            if payload:  # what was read may be sent anew, on the stream and on the connection
+                room = struct.pack(">I", len(payload))
+                self._connected.sendall(
+                    _framed(_WINDOW_UPDATE, 0, 0, room) + _framed(_WINDOW_UPDATE, 0, 1, room)
+                )
+            self._data += payload[1 : len(payload) - payload[0]] if flags & _PADDED and payload else payload
+        self._end = self._end or (kind in {_DATA, _HEADERS} and stream == 1 and bool(flags & _END_STREAM))
 
 
 def _question(method: str, message: bytes) -> bytes:

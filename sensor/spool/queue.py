@@ -147,6 +147,16 @@ class Spool:
                 self._failed(error, _READING)
                 return {}
 
+    def mark(self, name: str) -> str | None:
+        """What was kept under `name`: how far somebody had come before the sensor was stopped."""
+        with self._arrived:
+            return self._attempt(lambda: self._rows.meta(f"mark {name}"))
+
+    def set_mark(self, name: str, value: str) -> None:
+        """Keep it, after the events that it stands for: so they are read twice rather than never."""
+        with self._arrived:
+            self._attempt(lambda: self._rows.set_meta(f"mark {name}", value))
+
     # -- out
 
     def wait(self, timeout_s: float) -> bool:

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-from sensor.wire.parts import Ancestor, Container, Login, Means, Missing, Process, Settings, Verdict
+from sensor.wire.parts import (
+    Ancestor,
+    Container,
+    Login,
+    Means,
+    Missing,
+    Process,
+    RecordSource,
+    Settings,
+    Verdict,
+)
 
 
 class _Event(TypedDict):
@@ -192,6 +202,38 @@ class Configuration(_Event):
     missing: dict[str, Missing]
 
 
+class Record(_Event):
+    """What a runtime says happened. `time` is by the runtime's clock, `mono` when the sensor read it.
+
+    The same saying may be read twice, after a gap: it has the same `key` then.
+    """
+
+    kind: Literal["record"]
+    source: RecordSource
+    place: str
+    """The socket of the daemon that said it."""
+    key: str
+    """Names it among all that this host's sources say: a digest of what names it at its source."""
+    action: str
+    """In one vocabulary for all sources: "exec_create", "exec_start", "exec_die", "start", "die", "attach", ...
+
+    What the sensor itself says of the source: "source_up", "source_away", "source_gap".
+    """
+    owner: int
+    """The uid that the daemon runs as: one of a user may only speak about that user's containers."""
+    container_id: str | None
+    exec_id: str | None
+    pid: int | None
+    """The host's pid of what was started, where the source says it."""
+    command: str | None
+    """As the source has it: the words with blanks between them, secrets hidden."""
+    code: int | None
+    read: int
+    """When the sensor read it, like `time` but by the host's clock."""
+    detail: dict[str, str]
+    """What else it says, a few words: {"oldName": "/web"}."""
+
+
 class AgentNote(_Event):
     """The sensor's own life: what began, ended or changed in how it watches."""
 
@@ -217,6 +259,7 @@ Event = (
     | Loss
     | Activity
     | Configuration
+    | Record
     | AgentNote
 )
 
@@ -233,6 +276,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "loss": Loss,
     "activity": Activity,
     "configuration": Configuration,
+    "record": Record,
     "agent": AgentNote,
 }
 """What to validate an event against, by its `kind`. A kind that is not here is refused, and counted."""

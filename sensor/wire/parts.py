@@ -25,6 +25,7 @@ Means = Literal[
     "unknown",
 ]
 Runtime = Literal["docker", "containerd", "cri", "podman", "cri-o", "lxc", "nspawn", "unknown"]
+RecordSource = Literal["docker", "podman", "containerd"]
 
 
 class Pod(TypedDict):

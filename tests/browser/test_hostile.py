@@ -26,6 +26,7 @@ def _pages(hostile):
         session,
         "/sessions",
         "/entries",
+        "/records",
         "/containers",
         f"/containers/lab-3/{hostile['container']['id']}",
         "/hosts/lab-3",

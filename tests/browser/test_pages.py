@@ -22,6 +22,7 @@ PAGES = {
     "sessions": "/sessions",
     "session": "/sessions/{session}",
     "entries": "/entries",
+    "records": "/records",
     "entries-filtered": "/entries?means=ns-join",
     "containers": "/containers",
     "container": "/containers/edge-1/web",

@@ -203,6 +203,25 @@ def configuration(sequence: int, because: str = "start", **settings: Any) -> dic
     )
 
 
+def record(sequence: int, action: str = "exec_start", **more: Any) -> dict[str, Any]:
+    """What docker said of an exec of the container."""
+    base = {
+        "source": "docker",
+        "place": "/run/docker.sock",
+        "key": f"{sequence:032x}",
+        "action": action,
+        "owner": 0,
+        "container_id": CONTAINER,
+        "exec_id": "e" * 64,
+        "pid": None,
+        "command": "sh",
+        "code": None,
+        "read": BEGIN + sequence * SECOND,
+        "detail": {},
+    }
+    return _event("record", sequence, HOST, **{**base, **more})
+
+
 def agent(sequence: int, **more: Any) -> dict[str, Any]:
     base = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
     return _event("agent", sequence, HOST, **{**base, **more})
@@ -224,6 +243,7 @@ def one_of_each() -> list[dict[str, Any]]:
         activity(11),
         escape(12),
         configuration(13),
+        record(14),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made

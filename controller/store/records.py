@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records: what runtimes said happened, each saying once however often it was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from sqlalchemy import and_, select
+
+from controller.store import query
+from controller.store.dialect import insert
+from controller.store.schema import containers, hosts, records
+from controller.store.views import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement, Connection, RowMapping
+
+_r = records
+
+
+class RecordView(TypedDict):
+    """What a runtime said once."""
+
+    id: str
+    """Of the event that told it first."""
+    time: str
+    """By the runtime's clock."""
+    time_ns: int
+    read: str
+    """When the sensor read it, by the host's clock."""
+    read_ns: int
+    host: str
+    host_id: str
+    source: str
+    place: str
+    action: str
+    owner: int
+    """The uid that the daemon runs as."""
+    container: str | None
+    container_name: str | None
+    exec_id: str | None
+    pid: int | None
+    command: str | None
+    code: int | None
+    detail: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """What to list; every field that is set must hold. Times are ns."""
+
+    host: str | None = None
+    """Name or id."""
+    container: str | None = None
+    """Name, id, or the beginning of an id (12 characters or more)."""
+    source: str | None = None
+    action: str | None = None
+    exec_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def take(connection: Connection, host: str, event: Mapping[str, Any]) -> bool:
+    """Keeps what one `record` event tells; False where the same was told before."""
+    row = {
+        "host": host,
+        "key": event["key"],
+        "id": event["id"],
+        "source": event["source"],
+        "action": event["action"],
+        "time": event["time"],
+        "container": event["container_id"],
+        "exec_id": event["exec_id"],
+        "pid": event["pid"],
+        "body": dict(event),
+    }
+    statement = insert(connection, _r).values(row).on_conflict_do_nothing().returning(_r.c.key)
+    return connection.execute(statement).first() is not None
+
+
+_ROWS = (
+    select(_r, hosts.c.name.label("host_name"), containers.c.name.label("container_name"))
+    .join(hosts, hosts.c.id == _r.c.host)
+    .join(
+        containers,
+        and_(containers.c.host == _r.c.host, containers.c.id == _r.c.container),
+        isouter=True,
+    )
+)
+
+
+def list_(
+    connection: Connection,
+    filters: RecordFilter | None = None,
+    limit: int = 100,
+    before: tuple[int, str] | None = None,
+) -> list[RecordView]:
+    """Newest first. `before` is the (time_ns, id) of the last one of the page before."""
+    statement = _ROWS.where(*_conditions(filters or RecordFilter()))
+    page = query.newest_first(statement, _r.c.time, _r.c.id, limit, before)
+    return [_view(row) for row in connection.execute(page).mappings()]
+
+
+def of_exec(connection: Connection, host: str, container: str, exec_id: str) -> list[RecordView]:
+    """All that was said of one exec of a container, by their ids; in the order of time."""
+    same = and_(_r.c.host == host, _r.c.container == container, _r.c.exec_id == exec_id)
+    rows = connection.execute(_ROWS.where(same).order_by(_r.c.time, _r.c.id)).mappings()
+    return [_view(row) for row in rows]
+
+
+def _conditions(wanted: RecordFilter) -> list[ColumnElement[bool]]:
+    made = query.between(_r.c.time, wanted.since, wanted.until)
+    for name in ("source", "action", "exec_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            made.append(_r.c[name] == value)
+    if wanted.host is not None:
+        made.append(query.on_host(_r.c.host, wanted.host))
+    if wanted.container is not None:
+        made.append(query.is_container(_r.c.container, containers.c.name, wanted.container))
+    return made
+
+
+def _view(row: RowMapping) -> RecordView:
+    body = row["body"]
+    return {
+        "id": row["id"],
+        "time": rfc3339(row["time"]),
+        "time_ns": row["time"],
+        "read": rfc3339(body["read"]),
+        "read_ns": body["read"],
+        "host": row["host_name"],
+        "host_id": row["host"],
+        "source": row["source"],
+        "place": body["place"],
+        "action": row["action"],
+        "owner": body["owner"],
+        "container": row["container"],
+        "container_name": row["container_name"],
+        "exec_id": row["exec_id"],
+        "pid": row["pid"],
+        "command": body["command"],
+        "code": body["code"],
+        "detail": body["detail"],
+    }

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What real daemons say reaches the sensor: of execs, over restarts, each saying once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from sensor.records.sources import Sources
+from tests.runtimes.containerd import Containerd
+from vagrant.local.dockerd import Dockerd
+
+PATIENCE_S = 60.0
+
+
+class Heard:
+    """Record sources of this host, and all that they said of one place."""
+
+    def __init__(self, place, since=None):
+        self.place = str(place)
+        self.said = []
+        self.counts = {}
+        self.sources = Sources(
+            [self.place], count=self._count, since=lambda known: since if known == self.place else None
+        )
+
+    def _count(self, name):
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def of(self, **wanted):
+        self.said += [each for each in self.sources.take() if each.place == self.place]
+        return [
+            each for each in self.said if all(getattr(each, name) == value for name, value in wanted.items())
+        ]
+
+    def until(self, **wanted):
+        end = time.monotonic() + PATIENCE_S
+        while not (found := self.of(**wanted)):
+            assert time.monotonic() < end, f"nobody said {wanted}; said was {self.said[-20:]}"
+            time.sleep(0.02)
+        return found[-1]
+
+
+@contextmanager
+def hearing(place, since=None):
+    heard = Heard(place, since)
+    heard.sources.start()
+    try:
+        yield heard
+    finally:
+        heard.sources.close()
+
+
+@pytest.fixture(scope="module")
+def containerd():
+    with Containerd() as daemon:
+        yield daemon
+
+
+def test_docker_says_who_was_executed_with_id_and_command(dockerd, container):
+    with hearing(dockerd.socket) as heard:
+        heard.until(action="source_up")
+        web = container()
+        dockerd.exec(web, "echo", "hi")
+        created = heard.until(action="exec_create", container=web)
+        assert (created.command, created.source, created.owner) == ("echo hi", "docker", 0)
+        ended = heard.until(action="exec_die", exec_id=created.exec_id)
+        assert ended.code == 0
+        assert heard.until(action="start", container=web)
+
+
+def test_what_changes_a_container_and_what_is_copied_is_said(dockerd, container, tmp_path):
+    with hearing(dockerd.socket) as heard:
+        heard.until(action="source_up")
+        web = container()
+        dockerd.docker("update", "--restart", "no", web)
+        dockerd.docker("cp", f"{web}:/bin/busybox", str(tmp_path / "out"))
+        dockerd.docker("cp", str(tmp_path / "out"), f"{web}:/tmp/in")
+        dockerd.docker("rename", web, f"{web[:12]}-renamed")
+        for action in ("update", "copy_out", "copy_in", "rename"):
+            heard.until(action=action, container=web)
+
+
+def test_what_was_said_while_no_sensor_ran_is_read_afterwards_and_nothing_twice(dockerd, container):
+    with hearing(dockerd.socket) as heard:
+        heard.until(action="source_up")
+        web = container()
+        last = heard.until(action="start", container=web)
+    dockerd.exec(web, "echo", "meanwhile")
+    with hearing(dockerd.socket, last.time) as heard:
+        assert heard.until(action="exec_start", container=web).command == "echo meanwhile"
+        again = heard.of(action="start", container=web)
+        assert {each.key for each in again} <= {last.key}
+
+
+def test_a_daemon_that_is_killed_is_told_and_read_again_when_it_is_back():
+    with Dockerd() as daemon, hearing(daemon.socket) as heard:
+        daemon.image("busybox:test")
+        heard.until(action="source_up")
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon._process.wait(30)  # until then its pid file counts
+        # its containerd ended with it, and nobody may collect that one's pid here
+        (daemon.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        heard.until(action="source_away")
+        assert heard.sources.troubles()
+        daemon.start()
+        web = daemon.run("busybox:test", "sleep", "600")
+        daemon.exec(web, "echo", "back")
+        assert heard.until(action="exec_start", container=web).command == "echo back"
+        assert len(heard.of(action="source_up")) == 2
+        assert len({each.key for each in heard.said}) == len(heard.said)
+        assert not heard.sources.troubles()
+
+
+def test_containerd_says_the_pid_of_an_exec(containerd):
+    with hearing(containerd.socket) as heard:
+        heard.until(action="source_up")
+        name = "records"
+        ctr = ["/usr/bin/ctr", "-a", str(containerd.socket)]
+        subprocess.run([*ctr, "run", "-d", "localhost/busybox:test", name, "sleep", "600"], check=True)
+        try:
+            started = heard.until(action="start", container=name)
+            line = [*ctr, "task", "exec", "--exec-id", "visit", name, "echo", "hi"]
+            subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+            visit = heard.until(action="exec_start", container=name)
+            assert (visit.exec_id, visit.detail["namespace"]) == ("visit", "default")
+            assert visit.pid not in {None, started.pid}
+            ended = heard.until(action="exec_die", container=name)
+            assert (ended.exec_id, ended.code, ended.pid) == ("visit", 0, visit.pid)
+        finally:
+            subprocess.run([*ctr, "task", "kill", "-s", "KILL", name], check=False)
