@@ -218,7 +218,7 @@ class Agent:
                 self._health.degraded.say(name, f"{total} events of the kernel were lost ({name})")
                 # What the lost events would have told of containers stands in /proc.
                 self.watch.sweep(probe)
-                self._lost(name, lost)
+                self._tell_loss(name, lost)
 
     def records(self) -> None:
         """Pass on what the runtimes said, and what of it was lost."""
@@ -227,9 +227,9 @@ class Agent:
         lost = self.sources.lost()
         if lost:
             self._health.degraded.say("records", f"{lost} records of runtimes were lost: they came too fast")
-            self._lost("records.queue", lost)
+            self._tell_loss("records.queue", lost)
 
-    def _lost(self, cause: str, count: int) -> None:
+    def _tell_loss(self, cause: str, count: int) -> None:
         self._emit(
             Loss(
                 id=self._next_id(),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.store import records
 from controller.web import render
@@ -31,7 +31,8 @@ def records_json(request: Request) -> Response:
 
 
 def _list(request: Request) -> Page[RecordView]:
-    wanted = records.RecordFilter(**{name: request.query_params.get(name) or None for name in FILTERS})
+    asked: dict[str, Any] = {name: request.query_params.get(name) or None for name in FILTERS}
+    wanted = records.RecordFilter(**asked)
     with request.app.state.store.read() as connection:
         rows = records.list_(connection, wanted, Page.SIZE + 1, older_than(request))
     return Page.of(request, rows, lambda row: (row["time_ns"], row["id"]))

@@ -130,7 +130,9 @@ class Reader:
     def _follow(self, backoff: Backoff) -> None:
         """Read until the stream ends, or raises."""
         since = self._since
-        stream = self._stream = self._open(self.path, since)
+        # Daemons answer before they listen to themselves: what happens in between is asked for too.
+        begin = since if since is not None else time.time_ns() - 10**9
+        stream = self._stream = self._open(self.path, begin)
         if self._stopping.is_set():
             stream.close()
             return
