@@ -208,7 +208,7 @@ static __always_inline u64 entries_waiting(void)
 
 static __always_inline long ordinary_output(void *event, u64 size)
 {
-	return ordinary.ringbuf_output(event, size, 0);
+	return ordinary.ringbuf_output(event, size, BPF_RB_NO_WAKEUP);
 }
 
 #define ON_RAW_TRACEPOINT_TOO(name, function) int function(struct bpf_raw_tracepoint_args *ctx)

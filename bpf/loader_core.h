@@ -214,7 +214,7 @@ static __always_inline __u64 entries_waiting(void)
 
 static __always_inline long ordinary_output(void *event, __u64 size)
 {
-	return bpf_ringbuf_output(&ordinary, event, size, 0);
+	return bpf_ringbuf_output(&ordinary, event, size, BPF_RB_NO_WAKEUP);
 }
 
 /* A second program at a place that has one already. */

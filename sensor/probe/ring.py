@@ -5,7 +5,8 @@ libbpf's own reader gives each record's room back as soon as its callback return
 that and the disk has lost the record. Here the room is given back by `advance`, once the events are on disk.
 
 The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, which is ours to write,
-a page with the producer's, then the data, mapped twice in a row so that no record has to be read in two parts.
+a page with the producer's, then the data. The kernel would map the data twice in a row, so that no record had to be
+read in two parts; all that is mapped counts as resident, so it is mapped once here.
 A record is a header of eight bytes and its data, rounded up to eight; the header's first word is the length
 with two bits for "not written yet" and "given up".
 """
@@ -38,7 +39,7 @@ class Ring:
         size = int(described["max_entries"])
         self._mask = size - 1
         self._own = mmap.mmap(descriptor, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._theirs = mmap.mmap(descriptor, PAGE + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
+        self._theirs = mmap.mmap(descriptor, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
         # One aligned store of eight bytes: the kernel reads it at any time.
         self._consumer = ctypes.c_uint64.from_buffer(self._own)
         self._view = memoryview(self._theirs)
@@ -84,7 +85,8 @@ class Ring:
             if length & _DISCARDED:
                 continue
             taken += 1
-            receive(self._data[at + _HEADER : at + _HEADER + size].tobytes())
+            record = self._data[at + _HEADER : at + _HEADER + size].tobytes()
+            receive(record if len(record) == size else record + self._data[: size - len(record)].tobytes())
         return taken
 
     def seek(self, position: int) -> bool:

@@ -10,12 +10,12 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cost, latency, memory, throughput
+from tests.bench import cost, execs, latency, memory, throughput
 from vagrant.local import host
 from vagrant.local.service import LabError
 from vagrant.local.stack import Stack
 
-BENCHMARKS = {"memory": memory, "latency": latency, "throughput": throughput, "cost": cost}
+BENCHMARKS = {"memory": memory, "latency": latency, "throughput": throughput, "cost": cost, "execs": execs}
 ROOT = Path("var/bench")
 PORT = 8445
 

@@ -100,7 +100,9 @@ def test_a_session_has_a_burst_and_then_a_rate(watched: Watched, room: Room, flo
     read(probe, lambda: ended(events, flooding.pid))
     cookie = crossing(events, flooding.pid)
     ours = [event for event in events if event.head.cookie == cookie]
-    executed = sum(isinstance(event, Exec) for event in ours)
+    programs = [event.argv for event in ours if isinstance(event, Exec) and event.head.pid != flooding.pid]
+    assert all(argv == ["flood", "nothing"] for argv in programs), "the ring went round more than once"
+    executed = len(programs) + 1
     assert executed + probe.budget.left_out()[cookie] == 8001
     assert 1000 < executed <= most
     assert sum(isinstance(event, Fork) for event in ours) <= most
