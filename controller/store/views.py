@@ -215,6 +215,17 @@ class Facet(TypedDict):
     count: int
 
 
+class Stretch(TypedDict):
+    """How many alerts were last seen in a stretch of time; `worst` is their highest severity."""
+
+    start: str
+    start_ns: int
+    end: str
+    end_ns: int
+    count: int
+    worst: str | None
+
+
 @overload
 def rfc3339(ns: int) -> str: ...
 @overload

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from controller.store import alerts
-from controller.store.views import CLOSED_STATES, SEVERITIES
-from controller.web import bulk, filters, render
+from controller.store import alert_times, alerts
+from controller.store.views import CLOSED_STATES, SEVERITIES, rfc3339
+from controller.web import bulk, filters, histogram, render
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,6 +32,9 @@ def alerts_page(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         rows = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
         context = {"rows": rows, "new": 0, "since": now, **_counts(connection, query, now)}
+        stretches = alert_times.over_time(connection, query.filter(now), now)
+    context["histogram"] = histogram.draw(stretches, query)
+    context["stretch"] = [rfc3339(end) for end in query.stretch or ()]
     context["told"] = bulk.told(request.query_params)
     return render.page(request, "alerts.html", context)
 
@@ -43,7 +46,11 @@ def alerts_json(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         counts = _counts(connection, query, now)
         rows = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
-    return render.json_response({"alerts": rows, "total": counts["total"], "facets": dict(counts["rail"])})
+        stretches = alert_times.over_time(connection, query.filter(now), now)
+    facets = dict(counts["rail"])
+    return render.json_response(
+        {"alerts": rows, "total": counts["total"], "facets": facets, "over_time": stretches}
+    )
 
 
 def alerts_counts(request: Request) -> Response:

@@ -36,6 +36,9 @@ OPEN: Final = AlertFilter({"state": DEFAULT_STATE})
 """All open alerts: what is counted at the top of each page."""
 _MAX_VALUES: Final = 50
 _MAX_TEXT: Final = 200
+_SECOND: Final = 1_000_000_000
+_LAST: Final = 9_000_000_000
+"""The latest second whose nanoseconds a database's integer holds, rounded down."""
 _UNITS: Final = {"h": 3600, "d": 86_400}
 
 
@@ -47,6 +50,8 @@ class Query:
     exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
     since: str = ""
+    at: str = ""
+    """A stretch of time in seconds since the epoch, "1795000000-1795003600", in place of `since`."""
     order: Order = "severity"
     page: int = 1
 
@@ -58,7 +63,15 @@ class Query:
     @property
     def narrowed(self) -> bool:
         """It asks for something besides the state."""
-        return bool(self.chips() or self.text or self.since)
+        return bool(self.chips() or self.text or self.since or self.at)
+
+    @property
+    def stretch(self) -> tuple[int, int] | None:
+        """The stretch of time that is asked for, ns: from, and up to but without."""
+        if not self.at:
+            return None
+        start, _, end = self.at.partition("-")
+        return int(start) * _SECOND, int(end) * _SECOND
 
     def chips(self) -> list[tuple[str, str, bool]]:
         """What is filtered by, besides the state: (facet, value, whether it is taken out)."""
@@ -117,18 +130,25 @@ class Query:
                 values = ("all",)
             pairs += [(name, value) for value in values]
             pairs += [(f"-{name}", value) for value in self.exclude.get(name, ())]
-        rest = {"q": self.text, "since": self.since, "order": "" if self.order == "severity" else self.order}
+        rest = {
+            "q": self.text,
+            "since": self.since,
+            "at": self.at,
+            "order": "" if self.order == "severity" else self.order,
+        }
         pairs += [(name, value) for name, value in rest.items() if value]
         return [*pairs, ("page", str(self.page))] if self.page > 1 else pairs
 
     def filter(self, now: int) -> AlertFilter:
         """What to ask the store for; `now` in ns gives the relative range its beginning."""
-        length = int(self.since[:-1]) * _UNITS[self.since[-1]] * 1_000_000_000 if self.since else None
+        length = int(self.since[:-1]) * _UNITS[self.since[-1]] * _SECOND if self.since else None
+        start, end = self.stretch or (None if length is None else now - length, None)
         return AlertFilter(
             include={name: values for name, values in self.include.items() if values},
             exclude={name: values for name, values in self.exclude.items() if values},
             text=self.text,
-            since=None if length is None else now - length,
+            since=start,
+            until=end,
         )
 
 
@@ -139,16 +159,27 @@ def parse(params: QueryParams) -> Query:
         include["state"] = DEFAULT_STATE
     elif "all" in include["state"]:
         include["state"] = ()
-    since = params.get("since", "")
+    since = (
+        params.get("since", "")
+        if re.fullmatch(r"[1-9]\d{0,3}[hd]", params.get("since", ""), re.ASCII)
+        else ""
+    )
+    at = params.get("at", "")
     page = params.get("page", "1")
     return Query(
         include={name: values for name, values in include.items() if values or name == "state"},
         exclude={name: values for name in FACETS if (values := _values(params, f"-{name}"))},
         text=params.get("q", "").strip()[:_MAX_TEXT],
-        since=since if re.fullmatch(r"[1-9]\d{0,3}[hd]", since, re.ASCII) else "",
+        since=since,
+        at="" if since or not _is_stretch(at) else at,
         order="newest" if params.get("order") == "newest" else "severity",
         page=int(page) if re.fullmatch(r"[1-9]\d{0,4}", page, re.ASCII) else 1,
     )
+
+
+def _is_stretch(at: str) -> bool:
+    parts = re.fullmatch(r"(\d{1,10})-(\d{1,10})", at, re.ASCII)
+    return parts is not None and int(parts[1]) < int(parts[2]) <= _LAST
 
 
 def _values(params: QueryParams, name: str) -> tuple[str, ...]:

@@ -66,3 +66,32 @@ def test_every_page_has_its_json_twin(open_page):
     shown = page.locator(".alert").count()
     href = page.get_attribute("a.twin", "href")
     assert len(page.request.get(href, ignore_https_errors=True).json()["alerts"]) == shown
+
+
+def test_alerts_over_time_lead_to_their_stretch_by_keyboard(open_page):
+    """Q6: the arrow keys go from bar to bar, Enter narrows the list, the chip takes it off."""
+    page = open_page("/alerts?host=build-7")
+    bars = page.locator("#histogram a")
+    bars.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**at=*")
+    assert page.locator(".alerts > li").count() == 1
+    page.click(".chip >> text=time")
+    page.wait_for_function("!location.search.includes('at=')")
+    assert page.locator(".alerts > li").count() > 1
+
+
+def test_a_drag_over_the_times_looks_closer(open_page):
+    """Q6: what lies between the ends of the drag is listed."""
+    page = open_page("/alerts?host=build-7")
+    total = page.locator(".alerts > li").count()
+    box = page.locator("#histogram").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, middle)
+    page.mouse.up()
+    page.wait_for_url("**at=*")
+    assert 0 < page.locator(".alerts > li").count() < total
+    assert _query(page)["host"] == ["build-7"]

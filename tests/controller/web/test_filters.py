@@ -12,9 +12,12 @@ from starlette.datastructures import QueryParams
 from controller.store.alerts import FACETS
 from controller.web import filters
 
-NAMES = st.sampled_from([*FACETS, *(f"-{name}" for name in FACETS), "q", "since", "order", "page", "other"])
+NAMES = st.sampled_from(
+    [*FACETS, *(f"-{name}" for name in FACETS), "q", "since", "at", "order", "page", "other"]
+)
 VALUES = st.one_of(
-    st.text(max_size=20), st.sampled_from(["open", "all", "high", "24h", "newest", "2", "", "0"])
+    st.text(max_size=20),
+    st.sampled_from(["open", "all", "high", "24h", "newest", "2", "", "0", "5-10", "9-9", "1-9999999999"]),
 )
 ADDRESSES = st.lists(st.tuples(NAMES, VALUES), max_size=12).map(QueryParams)
 
@@ -54,6 +57,15 @@ def test_any_state_and_not_known_can_be_asked_for():
     """`state=all` is all states; an empty value is "not known"."""
     query = filters.parse(QueryParams("state=all&user="))
     assert query.filter(0).include == {"user": ("",)}
+
+
+def test_a_stretch_of_time_is_asked_for_in_seconds():
+    """It stands in place of a relative range, which is the later choice; nonsense is left out."""
+    query = filters.parse(QueryParams("at=100-160"))
+    assert (query.filter(0).since, query.filter(0).until) == (100 * 10**9, 160 * 10**9)
+    assert filters.parse(QueryParams("at=100-160&since=1h")).at == ""
+    for wrong in ("at=160-100", "at=1-1", "at=-5-7", "at=1-9999999999", "at=x"):
+        assert filters.parse(QueryParams(wrong)).at == ""
 
 
 def test_relative_time_counts_from_now():
