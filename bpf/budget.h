@@ -31,8 +31,13 @@
 #define OTHER_BURST 512
 #define OTHER_NS (1000000000ULL / 64)
 
-/* The last quarter of the ring is for what is no command. */
+/*
+ * The last quarter of the ring is for what is no command, and the half before it for sessions that do not
+ * flood: who took more than this many tokens that are not earned back gets the first quarter alone.
+ */
 #define COMMANDS_LEN (ENTRIES_LEN / 4 * 3)
+#define FLOODS_LEN (ENTRIES_LEN / 4)
+#define FLOOD_TOKENS 256
 
 #define INITIAL_USER_NS 0xEFFFFFFDU /* PROC_USER_INIT_INO: the same in every kernel */
 #define CGROUP_KEY (1ULL << 63) /* keeps ids of cgroups apart from cookies, which are times since boot */
@@ -68,6 +73,13 @@ static __always_inline int take(struct budget *budget, u32 kind)
 	return 1;
 }
 
+static __always_inline int has_room(struct budget *budget)
+{
+	u64 unearned = bpf_ktime_get_boot_ns() + COMMAND_NS * FLOOD_TOKENS;
+
+	return entries_waiting() <= (budget->due[BUDGET_COMMAND] > unearned ? FLOODS_LEN : COMMANDS_LEN);
+}
+
 /* Whether the agent is to know a new process of a session; the child's mark keeps the answer. */
 static __always_inline void may_fork(struct mark *mark)
 {
@@ -75,7 +87,7 @@ static __always_inline void may_fork(struct mark *mark)
 
 	if (!budget)
 		return;
-	if (entries_waiting() <= COMMANDS_LEN && take(budget, BUDGET_COMMAND)) {
+	if (has_room(budget) && take(budget, BUDGET_COMMAND)) {
 		mark->flags |= MARK_PAID;
 		return;
 	}
@@ -93,7 +105,7 @@ static __always_inline void note_unseen(struct mark *mark)
 
 static __always_inline int may_command(struct budget *budget, int paid)
 {
-	if (entries_waiting() > COMMANDS_LEN)
+	if (!has_room(budget))
 		return 0;
 	return paid || take(budget, BUDGET_COMMAND);
 }

@@ -69,18 +69,19 @@ def enter(room: Room, *command: str) -> subprocess.Popen[bytes]:
 def test_a_session_that_nobody_reads_fills_no_more_than_its_part_of_the_ring(
     watched: Watched, room: Room, flood: Path
 ) -> None:
-    """The agent reads nothing meanwhile; the next one who comes in is told whole, with his exit."""
+    """The agent reads nothing meanwhile; the next one who comes in is told whole, with what he runs."""
     probe, events = watched
     before = probe.counters()
     flooding = enter(room, str(flood), "2", "0", "4000")
     flooding.wait(WAIT_S)
-    visitor = enter(room, "/bin/sh", "-c", "exit 7")
+    visitor = enter(room, "/bin/sh", "-c", "/bin/true; exit 7")
     visitor.wait(WAIT_S)
     read(probe, lambda: ended(events, visitor.pid) and ended(events, flooding.pid))
     counters = probe.counters()
     assert counters["kernel.lost.ring"] == before["kernel.lost.ring"]
-    (told,) = (event for event in events if isinstance(event, Exec) and event.head.pid == visitor.pid)
-    assert told.argv == ["/bin/sh", "-c", "exit 7"]
+    theirs = crossing(events, visitor.pid)
+    told = [event.argv for event in events if isinstance(event, Exec) and event.head.cookie == theirs]
+    assert told == [["/bin/sh", "-c", "/bin/true; exit 7"], ["/bin/true"]]
     cookie = crossing(events, flooding.pid)
     executed = [event for event in events if isinstance(event, Exec) and event.head.cookie == cookie]
     left_out = probe.budget.left_out()[cookie]
