@@ -48,12 +48,26 @@ state = "{folder}/state"
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "{folder}/plugins"
     conf_dir = "{folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       Root = "{folder}/runc"
+"""
+
+
+_TUNE = """#!/bin/sh
+# A CNI plugin as many are: it executes a program in the pod's network, joined as a person would.
+given=$(cat)
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion": "0.4.0", "supportedVersions": ["0.4.0"]}' ;;
+ADD)
+    nsenter --net="$CNI_NETNS" ip link set lo up
+    printf '%s' "$given" | python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["prevResult"]))'
+    ;;
+*) [ ! -e "$CNI_NETNS" ] || nsenter --net="$CNI_NETNS" ip link show lo >/dev/null ;;
+esac
 """
 
 
@@ -88,6 +102,12 @@ class Containerd:
     def _start(self) -> None:
         (self.folder / "config.toml").write_text(_CONFIG.format(folder=self.folder), encoding="ascii")
         (self.folder / "cni").mkdir()
+        (self.folder / "plugins").mkdir()
+        for name in ("bridge", "host-local", "loopback"):
+            (self.folder / "plugins" / name).symlink_to(f"{CNI}/{name}")
+        tune = self.folder / "plugins" / "tune"
+        tune.write_text(_TUNE, encoding="ascii")
+        tune.chmod(0o755)
         (self.folder / "cni" / "10-pods.conflist").write_text(json.dumps(self._network()), encoding="ascii")
         with (self.folder / "containerd.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -120,7 +140,7 @@ class Containerd:
             "ranges": [[{"subnet": "198.18.64.0/24"}]],
         }
         bridge = {"type": "bridge", "bridge": self._bridge, "isGateway": False, "ipam": ipam}
-        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}
+        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, {"type": "tune"}]}
 
     def ctr(self, *arguments: str, namespace: str = "default", stdin: bytes = b"") -> str:
         """Run the client; what it printed."""

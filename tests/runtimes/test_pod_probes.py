@@ -150,6 +150,13 @@ def test_podmans_health_check_is_a_probe(watching: Watching, podman: Podman) -> 
     assert entered(watching, checked, lambda: podman.exec(checked, "id", "-u")) == "podman-exec"
 
 
+def test_podmans_health_check_too_soon_is_an_exec(watching: Watching, podman: Podman) -> None:
+    podman.checked = podman.container("--health-cmd", "id -u", "--health-interval", "1h")
+    watching.until(lambda: bool((known := watching.containers.by_id(podman.checked)) and known.checks))
+    assert entered(watching, podman.checked, podman.check) == "probe"
+    assert entered(watching, podman.checked, podman.check) == "podman-exec"
+
+
 def test_podman_cp_is_no_attempt_in_whichever_thread_it_joins(watching: Watching, podman: Podman) -> None:
     """Every third joins in the first thread of the process, which the kernel shows as a process."""
     copied = podman.container()

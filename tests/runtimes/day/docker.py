@@ -40,7 +40,7 @@ class Docker:
         for check in CHECKS:
             self._container(options=(*CHECKED, check))
         self._container(options=(*CHECKED, "/bin/nosuch"))
-        absent = f'FROM {IMAGE}\nHEALTHCHECK --interval=1s CMD ["/bin/nosuch"]\nCMD ["sleep", "600"]\n'
+        absent = f'FROM {IMAGE}\nHEALTHCHECK --interval=1s CMD ["/bin/nosuch"]\nCMD ["sleep", "36000"]\n'
         self._work.do(self._daemon.command("build", "-q", "-t", ABSENT, "-"), stdin=absent.encode())
         self._work.made_one(self._do("run", "-d", ABSENT))
         self._container("sh", "-c", CRON)
@@ -55,7 +55,7 @@ class Docker:
         return self._work.do(self._daemon.command(*arguments), fails=fails)
 
     def _container(self, *command: str, options: tuple[str, ...] = ()) -> str:
-        made = self._do("run", "-d", *options, IMAGE, *(command or ("sleep", "600")))
+        made = self._do("run", "-d", *options, IMAGE, *(command or ("sleep", "36000")))
         return self._work.made_one(made)
 
     def burst(self) -> None:
@@ -132,7 +132,9 @@ class Docker:
             return self._container(*command, options=options)
 
         with ThreadPoolExecutor(3) as pool:
-            made = list(pool.map(service, [("httpd", "-f"), ("sleep", "600"), ("sh", "-c", "id; sleep 600")]))
+            made = list(
+                pool.map(service, [("httpd", "-f"), ("sleep", "36000"), ("sh", "-c", "id; sleep 600")])
+            )
         self._do("rm", "-f", made.pop())
         made.append(service(("httpd", "-f")))
         self._do("restart", "-t", "0", *made)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 from tests.runtimes.day.work import Work
 from vagrant.local.dockerd import root_file_system
@@ -17,12 +19,23 @@ CHECK = "id -u"
 NO_TIMER = {"DISABLE_HC_SYSTEMD": "true"}
 
 
+def gone(folder: Path) -> None:
+    """Remove what podman kept. conmon has it clean up after a container in its own time, and that writes there."""
+    for _ in range(40):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.25)
+    shutil.rmtree(folder)
+
+
 class Podman:
     """One store of containers. `runtime` is runc or crun."""
 
     def __init__(self, work: Work, undo: ExitStack, runtime: str = "runc") -> None:
         self._work = work
-        folder = Path(undo.enter_context(TemporaryDirectory(prefix="nsq-")))
+        folder = Path(mkdtemp(prefix="nsq-"))
+        undo.callback(gone, folder)
         limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
         (folder / "containers.conf").write_text(limits, encoding="ascii")
         places = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]
@@ -75,7 +88,7 @@ class Podman:
     def _do(self, *arguments: str, fails: bool = False) -> str:
         return self._work.do([*self._command, *arguments], fails=fails, more=NO_TIMER)
 
-    def container(self, *options: str, command: tuple[str, ...] = ("sleep", "600")) -> str:
+    def container(self, *options: str, command: tuple[str, ...] = ("sleep", "36000")) -> str:
         """One more."""
         network = () if "--pod" in options or "--network" in options else ("--network=none",)
         return self._work.made_one(self._do("run", "-d", *network, *options, IMAGE, *command))
