@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 CACHE: Final = Path(__file__).resolve().parent.parent.parent / "build" / "vm"
+PROGRAMS: Final = CACHE / "programs"
+"""Those of tests/vm/programs, built."""
 SUITES: Final = {"bullseye": "5.10", "bookworm": "6.1", "trixie": "6.12"}
 """Debian's releases 11 to 13, and the kernel that each came with."""
 _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -81,15 +83,22 @@ def _download(suite: str, home: Path) -> Path:
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
 
     def apt(tool: str, *arguments: str) -> str:
-        return subprocess.run(
-            [tool, "-q", *options, *arguments], cwd=home, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+        command = [tool, "-q", *options, *arguments]
+        done = subprocess.run(command, cwd=home, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise LookupError(
+                f"the kernel of Debian's {suite} could not be had: {tool} {arguments[0]} failed; this needs the "
+                f"mirror that this machine's apt uses\n{done.stderr[-2000:]}"
+            )
+        return done.stdout
 
     apt("apt-get", "update")
     needs = apt("apt-cache", "depends", "linux-image-amd64").splitlines()
-    (package,) = (line.split()[-1] for line in needs if "Depends: linux-image-" in line)
-    apt("apt-get", "download", package)
-    (found,) = home.glob(f"{package.replace('+', '?')}_*.deb")
+    packages = [line.split()[-1] for line in needs if "Depends: linux-image-" in line]
+    if len(packages) != 1:
+        raise LookupError(f"Debian's {suite} has no linux-image-amd64, or more than one kernel for it: {packages}")
+    apt("apt-get", "download", packages[0])
+    (found,) = home.glob(f"{packages[0].replace('+', '?')}_*.deb")
     return found
 
 

@@ -90,7 +90,7 @@ def run(kernel: Kernel, command: list[str], out: Path, seconds: int) -> str:
 def _qemu(kernel: Kernel, initramfs: Path, out: Path) -> list[str]:
     share = "local,security_model=none,multidevs=remap"
     return [
-        *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"),
+        *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "Nehalem", "-smp", "2", "-m", "2048"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
         *("-kernel", str(kernel.image), "-initrd", str(initramfs)),
         *("-virtfs", f"{share},path=/,mount_tag=host,readonly=on"),
