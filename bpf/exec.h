@@ -78,6 +78,22 @@ static __always_inline void begin_here(struct task_struct *task, struct task_str
 }
 
 /*
+ * Whether a task's mounts are other than its parent's. A parent that exits has lost its namespaces while it
+ * is the parent still: then the one above it tells. `runc run --detach` ends just as the container begins.
+ */
+static __always_inline int has_left(struct task_struct *parent, struct mnt_namespace *mounts)
+{
+	struct nsproxy *theirs = 0;
+
+	READ(theirs, parent->nsproxy);
+	if (!theirs) {
+		READ(parent, parent->real_parent);
+		READ(theirs, parent->nsproxy);
+	}
+	return theirs && mounts_of(theirs) != mounts;
+}
+
+/*
  * Tells of a start, of a task that is in a known mount namespace without descending from its first process,
  * and of one whose root or executable lies in another one than its own.
  */
@@ -94,7 +110,7 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	READ(theirs, parent->nsproxy);
 	note_runtime(task, parent);
 	crossed = theirs && mine != theirs && mounts_of(theirs) != place->owners.task;
-	if (!place->init && crossed) {
+	if (!place->init && has_left(parent, place->owners.task)) {
 		begin = *flags; /* a container that uses what is not its own from the start is followed */
 		judge_start(task, place->mnt, mark, flags);
 		if (!may_tell(task, begin ? BUDGET_STRAY : BUDGET_START))

@@ -96,7 +96,9 @@ def _download(suite: str, home: Path) -> Path:
     needs = apt("apt-cache", "depends", "linux-image-amd64").splitlines()
     packages = [line.split()[-1] for line in needs if "Depends: linux-image-" in line]
     if len(packages) != 1:
-        raise LookupError(f"Debian's {suite} has no linux-image-amd64, or more than one kernel for it: {packages}")
+        raise LookupError(
+            f"Debian's {suite} has no linux-image-amd64, or more than one kernel for it: {packages}"
+        )
     apt("apt-get", "download", packages[0])
     (found,) = home.glob(f"{packages[0].replace('+', '?')}_*.deb")
     return found
