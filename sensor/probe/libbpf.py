@@ -59,6 +59,9 @@ def load_library(name: str = "libbpf.so.1") -> ctypes.CDLL:
     return library
 
 
+_REFUSED: Final = b"prog '%s': failed to load"
+
+
 class Log:
     """Takes libbpf's own log, which would go to stderr and blames RLIMIT_MEMLOCK for whatever is refused."""
 
@@ -68,7 +71,7 @@ class Log:
         format_text.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, _P]
 
         def keep(_level: int, template: bytes, arguments: int) -> int:
-            if template.startswith(b"prog '"):
+            if _REFUSED in template:
                 text = ctypes.create_string_buffer(512)
                 format_text(text, len(text), template, arguments)
                 self._lines.append(text.value.decode(errors="replace"))
@@ -80,8 +83,7 @@ class Log:
     def refused_program(self) -> str | None:
         """The program that the kernel refused in the latest load, by libbpf's word for it; forgets the rest."""
         lines, self._lines = self._lines, []
-        refused = [line.split("'")[1] for line in lines if "failed to load" in line]
-        return refused[-1] if refused else None
+        return lines[-1].split("'")[1] if lines else None
 
 
 _TRACING: Final = 26  # BPF_PROG_TYPE_TRACING
