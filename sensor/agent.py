@@ -22,7 +22,7 @@ from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.enrich.redact import Redactor
 from sensor.entry.activity import LOST, Activities
-from sensor.entry.configured import Configured
+from sensor.entry.configured import CHANGING, Configured
 from sensor.entry.doors import Doors
 from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
@@ -224,6 +224,8 @@ class Agent:
         """Pass on what the runtimes said, and what of it was lost."""
         for said in self.sources.take():
             self._emit(record(said, self._next_id(), self._redact))
+            if said.action in CHANGING and said.container is not None:
+                self.watch.changed(said.container)
         lost = self.sources.lost()
         if lost:
             self._health.degraded.say("records", f"{lost} records of runtimes were lost: they came too fast")

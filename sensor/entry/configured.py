@@ -15,6 +15,9 @@ from sensor.wire import Configuration, Event, Missing, Settings
 SHARED_MATTERS: Final = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 """Kinds that a container usually has of its own. Most share the user namespace, and all the time namespace."""
 
+CHANGING: Final = frozenset({"network_connect", "network_disconnect", "rename", "restart", "update"})
+"""Actions of runtimes' records after which a container may be configured otherwise than before."""
+
 
 class Configured:
     """What was told of each container that runs, so that the same is not told twice."""
@@ -31,7 +34,7 @@ class Configured:
         self._emit = emit
         self._redact = redact
         self._host = host
-        self._told: dict[str, Settings] = {}
+        self._told: dict[str, tuple[str | None, Settings]] = {}
         self._started: set[str] = set()
 
     def started(self, container: str) -> None:
@@ -47,10 +50,10 @@ class Configured:
     def tell(self, known: Known) -> None:
         """All that its sources know has been learned, for the first time or anew."""
         settings, missing = self._settings(known)
-        before = self._told.get(known.id)
-        if before == settings:
+        before, now = self._told.get(known.id), (known.container["name"], settings)
+        if before == now:
             return
-        self._told[known.id] = settings
+        self._told[known.id] = now
         self._emit(
             Configuration(
                 id=self._next_id(),
@@ -59,13 +62,13 @@ class Configured:
                 kind="configuration",
                 container=known.container,
                 settings=settings,
-                because=self._because(known.id, before),
+                because=self._because(known.id, told=before is not None),
                 missing=missing,
             )
         )
 
-    def _because(self, container: str, before: Settings | None) -> Literal["start", "found", "changed"]:
-        if before is not None:
+    def _because(self, container: str, *, told: bool) -> Literal["start", "found", "changed"]:
+        if told:
             return "changed"
         return "start" if container in self._started else "found"
 

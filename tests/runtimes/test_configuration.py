@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +18,8 @@ from sensor.wire import Configuration
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
+from vagrant.local.service import LabError
+from vagrant.local.stack import Stack
 
 pytestmark = pytest.mark.runtimes
 
@@ -23,6 +30,16 @@ def watching(dockerd: Dockerd, tracefs: None) -> Iterator[Watching]:
     watching = Watching("core", [str(dockerd.socket)])
     yield watching
     watching.close()
+
+
+@pytest.fixture(scope="module")
+def stack(dockerd: Dockerd, tracefs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ExitStack() as undo:
+        made = Stack(tmp_path_factory.mktemp("stack"), port, (Path(dockerd.socket),))
+        made.start(undo)
+        yield made
 
 
 def told(watching: Watching, container: str, count: int = 1) -> Configuration:
@@ -72,5 +89,32 @@ def test_what_docker_update_changes_is_told_once(watching: Watching, dockerd: Do
         after = told(watching, container, 2)
         assert after["because"] == "changed"
         assert after["settings"] == {**before, "restart": "on-failure"}
+    finally:
+        dockerd.docker("rm", "-f", container)
+
+
+def test_a_change_by_the_daemon_is_seen_by_itself_with_before_and_after(
+    stack: Stack, dockerd: Dockerd
+) -> None:
+    """Sensor and controller as installed: the daemon's own event is what makes the sensor look."""
+    container = dockerd.run(IMAGE, "sleep", "600", options=["--memory=64m"], name="before")
+
+    def configurations(count: int) -> list[dict[str, Any]]:
+        for _ in range(300):
+            with suppress(LabError):  # no sensor has told of it yet
+                found: list[dict[str, Any]] = stack.read("containers", "show", container)[0]["configuration"]
+                if len(found) >= count:
+                    return found
+            time.sleep(0.1)
+        raise AssertionError(f"not {count} configurations of {container}")
+
+    try:
+        configurations(1)
+        dockerd.docker("update", "--memory=128m", "--memory-swap=128m", container)
+        latest = configurations(2)[0]
+        assert latest["changes"] == [{"setting": "memory", "before": 64 << 20, "after": 128 << 20}]
+        dockerd.docker("rename", container, "after")
+        configurations(3)
+        assert stack.read("containers", "show", container)[0]["name"] == "after"
     finally:
         dockerd.docker("rm", "-f", container)
