@@ -290,3 +290,12 @@ web_sessions = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
 )
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("query", Text, nullable=False),  # what stands after the question mark of its address
+    Column("author", Text, nullable=False),
+    Column("saved", BigInteger, nullable=False),
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from controller.store import alert_times, alerts
+from controller.store import alert_times, alerts, saved_views
 from controller.store.views import CLOSED_STATES, SEVERITIES, rfc3339
 from controller.web import bulk, filters, histogram, render
 
@@ -33,6 +33,8 @@ def alerts_page(request: Request) -> Response:
         rows = alerts.list_(connection, query.filter(now), filters.PAGE, query.offset, query.order)
         context = {"rows": rows, "new": 0, "since": now, **_counts(connection, query, now)}
         stretches = alert_times.over_time(connection, query.filter(now), now)
+        context["views"] = saved_views.all_(connection)
+    context["here"] = query.url(page=1).partition("?")[2]
     context["histogram"] = histogram.draw(stretches, query)
     context["stretch"] = [rfc3339(end) for end in query.stretch or ()]
     context["told"] = bulk.told(request.query_params)

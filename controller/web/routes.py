@@ -12,7 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from controller.web import bulk, errors, login, static, triage
+from controller.web import bulk, errors, login, static, triage, views
 from controller.web.alert import alert_json, alert_page
 from controller.web.alerts import alert_row, alerts_counts, alerts_json, alerts_page
 from controller.web.containers import container_json, container_page, containers_json, containers_page
@@ -32,6 +32,8 @@ pages: list[BaseRoute] = [
     Route("/alerts.json", alerts_json),
     Route("/alerts/counts", alerts_counts),
     Route("/alerts/bulk", change(bulk.bulk), methods=["POST"]),
+    Route("/alerts/views/save", change(views.save), methods=["POST"]),
+    Route("/alerts/views/remove", change(views.remove), methods=["POST"]),
     Route("/alerts/{alert}.json", alert_json),
     Route("/alerts/{alert}", alert_page),
     Route("/alerts/{alert}/row", alert_row),
