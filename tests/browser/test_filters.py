@@ -95,3 +95,21 @@ def test_a_drag_over_the_times_looks_closer(open_page):
     page.wait_for_url("**at=*")
     assert 0 < page.locator(".alerts > li").count() < total
     assert _query(page)["host"] == ["build-7"]
+
+
+def test_a_view_is_saved_found_by_others_and_removed(open_page):
+    """Q5: the filters go under a name, which leads anybody back to them."""
+    page = open_page("/alerts?host=build-7&order=newest")
+    page.click("#views summary")
+    page.fill("#views input[name=name]", "Builds <b>")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#views summary >> text=Builds <b>")
+    other = open_page("/alerts", user="bob")
+    other.click("#views summary")
+    other.click("#views li a")
+    other.wait_for_url("**host=build-7*")
+    assert _hosts(other) == {"build-7"}
+    assert _query(other)["order"] == ["newest"]
+    other.click("#views summary")
+    other.click("#views li button")
+    other.wait_for_function("!document.querySelector('#views li')")
