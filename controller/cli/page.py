@@ -43,6 +43,7 @@ def entry(shown: EntryView) -> None:
         ("verdict", _verdict(shown)),
         ("entered by", f"{_named(outside)}, uid {outside['uid']}, pid {outside['pid']}"),
         ("login", _login(shown["login"])),
+        ("record", _record(shown)),
     ]
     if process is not None:
         pairs += [
@@ -132,6 +133,14 @@ def _verdict(shown: EntryView) -> str:
         return output.UNKNOWN
     by = f"namespaces: {text(shown['ns_container'])}, cgroup: {text(shown['cgroup_container'])}"
     return f"{shown['verdict']} ({by})"
+
+
+def _record(shown: EntryView) -> str:
+    record = shown["record"]
+    if record is None:
+        return output.UNKNOWN
+    named = f", exec {text(record['exec_id'])}" if record["exec_id"] else ""
+    return f"{record['status']}, confidence {record['confidence']}: {text(record['reason'])}{named}"
 
 
 def _login(login: Mapping[str, Any] | None) -> str:

@@ -81,7 +81,7 @@ def _section(title: str) -> Iterator[str]:
 
 
 def _entry(entry: EntryView) -> Iterator[str]:
-    place, outside = entry["container"], entry["entered_by"]
+    place, outside, record = entry["container"], entry["entered_by"], entry["record"]
     facts = {
         "when": entry["time"],
         "host": f"{entry['host']} ({entry['host_id']})",
@@ -91,7 +91,7 @@ def _entry(entry: EntryView) -> Iterator[str]:
         "namespaces": ", ".join(entry["namespaces"]),
         "entered by": f"{outside['exe'] or outside['comm']}, uid {outside['uid']}, pid {outside['pid']}",
         "ancestry": " < ".join(step["comm"] for step in entry["ancestry"]),
-        "record": "not checked in this version",
+        "record": f"{record['status']}: {record['reason']}" if record else "not checked",
     }
     yield from ("| what | value |", "| --- | --- |")
     yield from (f"| {name} | {span(value).replace('|', chr(92) + '|')} |" for name, value in facts.items())

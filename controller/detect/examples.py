@@ -4,6 +4,7 @@
     - name: a shell with a terminal          what a reader sees when it fails
       fires: high                            the gravest severity that the visit must give, or `no`
       because: waiting for commands          a part of the reason (optional)
+      record: {status: unrecorded}           what is known of the visit's record (optional)
       visit:                                 the events of one visit, in order
         - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
         - command: {process.filename: /usr/bin/id, process.argv: [id]}
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-KEYS: Final = {"name", "fires", "because", "visit"}
+KEYS: Final = {"name", "fires", "because", "record", "visit"}
 SECOND: Final = 1_000_000_000
 
 
@@ -57,6 +58,8 @@ class Example:
     """The events in order; updates are not merged in yet."""
     path: Path
     line: int
+    record: dict[str, Any] | None = None
+    """What is known of the visit's record, as the rule is to see it."""
 
 
 def load(folder: Path) -> tuple[list[Example], list[Problem]]:
@@ -86,13 +89,14 @@ def failures(detection: Detection, examples: list[Example]) -> list[Problem]:
     return [problem for example in examples if (problem := _failure(detection, example)) is not None]
 
 
-def run(detection: Detection, visit: tuple[Event, ...]) -> list[Raised]:
+def run(detection: Detection, visit: tuple[Event, ...], record: dict[str, Any] | None = None) -> list[Raised]:
     """All findings of one detection on a visit, updates merged in as they come.
 
     RuntimeError: the rule raised an exception.
     """
     engine = Engine([detection])
     visited = Visited(visit[0].get("session", visit[0]["id"]))
+    visited.record = record
     findings: tuple[Raised, ...] = ()
     for event in visit:
         if event["kind"] == "update":
@@ -111,7 +115,7 @@ def run(detection: Detection, visit: tuple[Event, ...]) -> list[Raised]:
 
 def _failure(detection: Detection, example: Example) -> Problem | None:
     try:
-        found = run(detection, example.visit)
+        found = run(detection, example.visit, example.record)
     except RuntimeError as error:
         return Problem(example.path, example.line, f"{example.name!r}: {error}")
     gravest = max((each.severity for each in found), default=None)
@@ -143,7 +147,18 @@ def _example(value: object, path: Path, line: int) -> Example:
     if visit[0]["kind"] == "update":
         raise BadExampleError("a visit begins with an event, not with an update")
     because = str(value.get("because", ""))
-    return Example(str(value["name"]), labels.get(fires), because, visit, path, line)
+    return Example(
+        str(value["name"]), labels.get(fires), because, visit, path, line, _known(value.get("record"))
+    )
+
+
+def _known(record: object) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    nothing: dict[str, Any] = {"confidence": "none", "reason": "", "source": None, "exec_id": None}
+    if not isinstance(record, dict) or not {"status"} <= set(record) <= {"status", *nothing}:
+        raise BadExampleError("`record` has `status` and perhaps `confidence`, `reason`, `source`, `exec_id`")
+    return nothing | record
 
 
 def built(value: object, number: int) -> Event:

@@ -78,6 +78,11 @@ class Visit:
     session: str
     entry: Event | None
     executions: tuple[Event, ...] = ()
+    record: Mapping[str, Any] | None = None
+    """What is known of its record: status (recorded, awaited, unrecorded, unchecked), confidence, reason, source.
+
+    None where none is wanted, of a probe, or none was looked for yet.
+    """
 
     @property
     def means(self) -> str:

@@ -2,11 +2,11 @@
 """The one sentence that a person reads: who, on which host, entered what, by which means, and ran what.
 
     root on n1 entered container web (image busybox:demo) by nsenter from bash, ran /bin/sh; no record of it
-    somebody entered container web (image app:1) on n1 as root by docker exec, ran id; record not checked
+    somebody entered container web (image app:1) on n1 as root by docker exec, ran id; recorded by docker
 
 It never claims more than is known. Who typed a `docker exec` is not in the process tree, so the sentence says
-"somebody" there until a record names a person. For a namespace join and a bare `runc exec` no API was asked,
-so "no record of it" is true by construction; for the rest this version has not looked: "record not checked".
+"somebody" there until a record names a person. It ends with what is known of the record: "recorded by docker",
+"record awaited", "no record of it", or "record not checked" where nobody listened to what would have told.
 All text comes from the host and is bounded and made printable here, so the sentence may go to any terminal.
 """
 
@@ -42,10 +42,13 @@ _CALLER_IS_OUTSIDE: Final = frozenset(
 _NO_RECORD: Final = frozenset({"ns-join", "runc-exec", "proc-root", "cgroup-join", "inject"})
 
 
-def sentence(host: str, entry: Event | None, commands: int = 0) -> str:
+def sentence(
+    host: str, entry: Event | None, commands: int = 0, record: Mapping[str, Any] | None = None
+) -> str:
     """What happened in one visit to a container of `host` (its name).
 
-    `entry` is the entry or the attempt, None when it was lost; `commands` counts what ran after it.
+    `entry` is the entry or the attempt, None when it was lost; `commands` counts what ran after it; `record` is
+    what is known of its record.
     """
     if entry is None:
         ran = f"{commands} {'command' if commands == 1 else 'commands'}" if commands else "something"
@@ -53,8 +56,8 @@ def sentence(host: str, entry: Event | None, commands: int = 0) -> str:
     more = f" and {commands} more {'command' if commands == 1 else 'commands'}" if commands else ""
     who, where = _who(entry, _name(host))
     if entry["kind"] == "escape":
-        return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {_record(entry['means'])}"
-    return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'])}"
+        return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {_record(entry['means'], record)}"
+    return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'], record)}"
 
 
 def configured(host: str, event: Event) -> str:
@@ -112,9 +115,13 @@ def _who(entry: Event, host: str) -> tuple[str, str]:
     return "a health check" if entry["means"] == "probe" else "somebody", f" on {host}{role}"
 
 
-def _record(means: str) -> str:
+def _record(means: str, record: Mapping[str, Any] | None) -> str:
     if means == "probe":
         return "declared by the container itself"
+    if record is not None and record["status"] == "recorded":
+        return f"{'perhaps ' if record['confidence'] == 'weak' else ''}recorded by {record['source']}"
+    if record is not None and record["status"] != "unchecked":
+        return "record awaited" if record["status"] == "awaited" else "no record of it"
     return "no record of it" if means in _NO_RECORD else "record not checked"
 
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
 from controller.detect.engine import Raised
 from controller.detect.rule import Severity, Visit
-from controller.store import completion
+from controller.store import attribution, completion
 from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import ColumnElement, Connection
 
     from controller.detect.rule import Event
@@ -44,6 +46,7 @@ class Visited:
     entry: Event | None = None
     executions: list[Event] = field(default_factory=list)
     findings: tuple[Raised, ...] = ()
+    record: Mapping[str, Any] | None = None
     events: int = 0
     commands: int = 0
     first_seen: int | None = None
@@ -75,16 +78,16 @@ class Visited:
         """Each event that rules judge, with the visit as it was then: to judge all of it again."""
         whole = [self._up_to(position) for position in range(len(self.executions))]
         if self.entry is not None and self.entry.get("process") is None:
-            whole.insert(0, (Visit(self.session, self.entry), self.entry))
+            whole.insert(0, (Visit(self.session, self.entry, (), self.record), self.entry))
         return whole
 
     def _up_to(self, position: int) -> tuple[Visit, Event]:
         seen = tuple(self.executions[: position + 1])
-        return Visit(self.session, self.entry, seen), seen[-1]
+        return Visit(self.session, self.entry, seen, self.record), seen[-1]
 
     def now(self) -> Visit:
         """The visit up to its latest event."""
-        return Visit(self.session, self.entry, tuple(self.executions))
+        return Visit(self.session, self.entry, tuple(self.executions), self.record)
 
 
 def _executes(event: Event) -> bool:
@@ -147,6 +150,7 @@ def load(connection: Connection, session: str, before: int) -> Visited:
         select(func.count()).where(mine, events.c.kind == "command")
     ).scalar_one()
     visited.findings = _findings(connection, session)
+    visited.record = attribution.of(connection, session)
     return visited
 
 

@@ -19,9 +19,10 @@ from sqlalchemy import exc, select
 from controller.detect import alerts, catalogue
 from controller.detect.engine import Engine
 from controller.detect.held import Held
+from controller.detect.joining import RULE, Joining, stands
 from controller.detect.rule import ALONE, Visit
 from controller.detect.visits import Visits
-from controller.store import completion, counters, cursors, project, raising
+from controller.store import attribution, completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
 from controller.store.schema import events, hosts
 
@@ -71,6 +72,7 @@ class Worker:
         self._titles = {each.id: each.title for each in self.engine.detections}
         self._visits = Visits()
         self._held: Held | None = None
+        self._joining = Joining()
         self._touched: dict[str, tuple[Visited, tuple[str, str]]] = {}
         """Visits of the batch under way, with id and name of their host: refreshed once, at its end."""
         self._stopping = threading.Event()
@@ -97,14 +99,16 @@ class Worker:
         """
         with self._store.read() as connection:
             position = cursors.position(connection, CURSOR)
+            due = attribution.due(connection, self._clock())
         deliveries = self._bus.read(position, self._batch)
-        if not deliveries and not (self._held is None or self._held.due(self._clock())):
+        if not deliveries and not due and not (self._held is None or self._held.due(self._clock())):
             return 0
         try:
             return self._store.write(lambda connection: self._work(connection, position, deliveries))
         except BaseException:
             self._visits.forget()  # they may hold what was undone
             self._held = None
+            self._joining.forget()
             raise
 
     def _follow(self) -> None:
@@ -138,6 +142,8 @@ class Worker:
         for delivery, (event, _) in zip(deliveries, whole, strict=True):
             self._attempt(connection, delivery, event, names.get(delivery.host, delivery.host))
         last = deliveries[-1].seq if deliveries else position
+        for session in self._joining.changed(connection, self._clock()):
+            self._told(connection, session, last, names)
         for session in self._held.due(self._clock()):
             self._tired(connection, self._held, session, last, names)
         self._held.keep(connection)
@@ -154,6 +160,7 @@ class Worker:
         try:
             with connection.begin_nested():
                 project.apply(connection, delivery.host, delivery.event)
+                self._joining.take(connection, delivery.host, event, self._clock())
                 if event["kind"] == "update":
                     self._learn(connection, delivery, host_name)
                 elif event["kind"] in ALONE:
@@ -172,6 +179,8 @@ class Worker:
         """The next event of a visit."""
         visited = self._visits.before(connection, event["session"], delivery.seq)
         visited.add(event)
+        if event["kind"] in {"entry", "attempt"}:
+            visited.record = attribution.of(connection, event["session"])
         if self._holds(visited, delivery.seq) and event["kind"] != "escape":
             return  # however somebody came in, out to the host is no health check
         found = self.engine.evaluate(visited.now(), event)
@@ -205,6 +214,29 @@ class Worker:
         counters.add(connection, "detect.means_never_settled")
         self._raise(connection, visited, found, (host, names.get(host, host)))
 
+    def _told(self, connection: Connection, session: str, last: int, names: Mapping[str, str]) -> None:
+        """Something else is known of a visit's record: it is judged again, and its alert says it anew."""
+        visited = self._visits.before(connection, session, last + 1)
+        visited.record = attribution.of(connection, session)
+        if visited.entry is None or self._holds(visited, last):
+            return
+        query = select(events.c.host).where(events.c.id == visited.entry["id"])
+        host = connection.execute(query).scalar_one()
+        unrecorded = visited.record is not None and visited.record["status"] == "unrecorded"
+        if not unrecorded and any(stands(each) for each in visited.findings):
+            self._take_back(connection, visited, (host, names.get(host, host)))
+        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
+        self._raise(connection, visited, found, (host, names.get(host, host)))
+
+    def _take_back(self, connection: Connection, visited: Visited, host: tuple[str, str]) -> None:
+        """There is a record after all: what was found for want of one does not stand any more."""
+        if visited.findings:
+            raising.refresh(connection, alerts.describe(visited, *host, self._titles))
+        reason = str(visited.record and visited.record["reason"])
+        if raising.take_back(connection, visited.session, RULE, reason, self._clock()):
+            counters.add(connection, "detect.findings_taken_back")
+        visited.findings = tuple(each for each in visited.findings if each.detection != RULE)
+
     def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
         """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
         query = select(events.c.session).where(
@@ -221,6 +253,8 @@ class Worker:
         before = alerts.describe(visited, *host, self._titles) if visited.findings else None
         probe = alerts.void(visited)
         visited.complete(event)
+        self._joining.take(connection, delivery.host, event, self._clock())
+        visited.record = attribution.of(connection, session)
         if self._holds(visited, delivery.seq):
             return
         found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]

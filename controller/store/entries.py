@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import query
-from controller.store.schema import entries, hosts
-from controller.store.views import MANY_PROBES, EntryView, rfc3339
+from controller.store import attribution, query
+from controller.store.schema import attributions, entries, hosts
+from controller.store.views import MANY_PROBES, EntryView, RecordRef, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,11 @@ class EntryFilter:
     until: int | None = None
 
 
-_ROWS = select(entries.c.body, entries.c.host, hosts.c.name).join(hosts, hosts.c.id == entries.c.host)
+_ROWS = (
+    select(entries.c.body, entries.c.host, hosts.c.name, *attribution.COLUMNS)
+    .join(hosts, hosts.c.id == entries.c.host)
+    .join(attributions, attributions.c.entry == entries.c.id, isouter=True)
+)
 
 
 def list_(
@@ -51,7 +55,7 @@ def list_(
     """Newest first. `before` is the (time_ns, id) of the last one of the page before."""
     statement = _ROWS.where(*_conditions(filters or EntryFilter()))
     page = query.newest_first(statement, entries.c.time, entries.c.id, limit, before)
-    return [view(row.body, row.host, row.name) for row in connection.execute(page)]
+    return [_view(row) for row in connection.execute(page).mappings()]
 
 
 def probes(connection: Connection, filters: EntryFilter) -> int:
@@ -80,11 +84,15 @@ def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
 
 def show(connection: Connection, entry_id: str) -> EntryView | None:
     """One entry; None if there is none of this id."""
-    row = connection.execute(_ROWS.where(entries.c.id == entry_id)).one_or_none()
-    return None if row is None else view(row.body, row.host, row.name)
+    row = connection.execute(_ROWS.where(entries.c.id == entry_id)).mappings().one_or_none()
+    return None if row is None else _view(row)
 
 
-def view(body: Mapping[str, Any], host_id: str, host: str) -> EntryView:
+def _view(row: RowMapping) -> EntryView:
+    return view(row["body"], row["host"], row["name"], attribution.view(row))
+
+
+def view(body: Mapping[str, Any], host_id: str, host: str, record: RecordRef | None = None) -> EntryView:
     """The entry, attempt or escape `body`, its updates merged in, as people and programs read it."""
     return {
         "id": body["id"],
@@ -108,8 +116,8 @@ def view(body: Mapping[str, Any], host_id: str, host: str) -> EntryView:
         "exec_id": body.get("exec_id"),
         "witnessed": body.get("witnessed", True),
         "principal": None,
-        "record": None,
-        "confidence": None,
+        "record": record,
+        "confidence": record and record["confidence"],
         "missing": body["missing"],
-        "sentence": sentence(host, body),
+        "sentence": sentence(host, body, 0, record),
     }

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from controller.store.dialect import insert as insert_or
 from controller.store.schema import alert_history, alerts, findings
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+TAKEN_BACK = "taken back: "
+"""How the reason of a finding begins that does not stand any more, but is all that the alert has."""
 ITSELF = "nsentry"
 """The actor of what no person did."""
 
@@ -119,6 +121,31 @@ def withdraw(connection: Connection, alert_id: str, reason: str, now: int) -> No
         values |= {"state": closed, "close_reason": reason}
     connection.execute(update(alerts).where(alerts.c.id == alert_id).values(values))
     note(connection, alert_id, "withdrawn", {"from": state, "to": closed, "reason": reason}, now)
+
+
+def take_back(connection: Connection, session: str, detection: str, reason: str, now: int) -> bool:
+    """Removes one detection's findings from the visit's alert, which says so in its history; whether it had any.
+
+    The alert is as grave as what is left; one that had nothing else is withdrawn.
+    """
+    identity = alert_id(session)
+    of_it = findings.c.alert == identity
+    ours = of_it & (findings.c.detection == detection)
+    if connection.execute(select(findings.c.id).where(ours).limit(1)).first() is None:
+        return False
+    left = connection.execute(
+        select(func.max(findings.c.severity)).where(of_it, findings.c.detection != detection)
+    ).scalar_one()
+    if left is None:
+        connection.execute(update(findings).where(ours).values(severity=1, reason=f"{TAKEN_BACK}{reason}"))
+        connection.execute(update(alerts).where(alerts.c.id == identity).values(severity=1))
+        withdraw(connection, identity, reason, now)
+        return True
+    connection.execute(delete(findings).where(ours))
+    connection.execute(update(alerts).where(alerts.c.id == identity).values(severity=left, changed=now))
+    detail = {"detection": detection, "reason": reason, "severity": SEVERITIES[left]}
+    note(connection, identity, "taken_back", detail, now)
+    return True
 
 
 def note(connection: Connection, alert_id: str, action: str, detail: Mapping[str, Any], now: int) -> None:

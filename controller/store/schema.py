@@ -261,6 +261,41 @@ records = Table(
     Index(None, "host", "exec_id"),
 )
 
+record_sources = Table(
+    "record_sources",
+    metadata,
+    Column("host", String(64), ForeignKey("hosts.id"), primary_key=True),
+    Column("place", String(1024), primary_key=True),
+    Column("source", String(32), nullable=False),
+    Column("since", BigInteger, nullable=False),  # from when on what it said was read, by the host's clock
+    Column("away", BigInteger),
+    Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
+)
+
+attributions = Table(
+    "attributions",
+    metadata,
+    Column("session", String(160), primary_key=True),
+    Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
+    Column("entry", String(160), nullable=False),
+    Column("container", String(160)),
+    Column("time", BigInteger, nullable=False),
+    Column("means", String(32), nullable=False),
+    Column("exec_id", String(160)),
+    Column("pid", BigInteger),
+    Column("command", Text),
+    Column("uid", BigInteger, nullable=False),
+    Column("arrived", BigInteger, nullable=False),  # controller's clock
+    Column("due", BigInteger),  # until when a record is waited for, controller's clock
+    Column("status", String(16), nullable=False),  # awaited | recorded | unrecorded | unchecked
+    Column("confidence", String(16), nullable=False),  # exact | strong | weak | none
+    Column("reason", Text, nullable=False),
+    Column("told", String(256)),  # which exec of the records it is
+    Column("source", String(32)),
+    Index(None, "host", "container", "time"),
+    Index(None, "due"),
+)
+
 configurations = Table(
     "configurations",
     metadata,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import entries, query, schema
+from controller.store import attribution, entries, query, schema
 from controller.store.completion import completed_all
 from controller.store.views import (
     MANY_PROBES,
@@ -52,6 +52,7 @@ _ROWS = (
         schema.hosts.c.name.label("host_name"),
         _e.c.body.label("opened_by"),
         schema.alerts.c.id.label("alert"),
+        *attribution.COLUMNS,
         select(func.count())
         .where(_events.c.session == _s.c.id, _events.c.kind == "command")
         .scalar_subquery()
@@ -60,6 +61,7 @@ _ROWS = (
     .join(schema.hosts, schema.hosts.c.id == _s.c.host)
     .join(_e, _e.c.id == _s.c.entry, isouter=True)
     .join(schema.alerts, schema.alerts.c.session == _s.c.id, isouter=True)
+    .join(schema.attributions, schema.attributions.c.session == _s.c.id, isouter=True)
 )
 
 
@@ -175,7 +177,11 @@ def _event(body: Mapping[str, Any], received: int) -> EventView:
 
 
 def _opened_by(row: RowMapping) -> EntryView | None:
-    return entries.view(row["opened_by"], row["host"], row["host_name"]) if row["opened_by"] else None
+    return (
+        entries.view(row["opened_by"], row["host"], row["host_name"], attribution.view(row))
+        if row["opened_by"]
+        else None
+    )
 
 
 def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
@@ -200,6 +206,6 @@ def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
             "image": container["image"] if container else None,
         },
         "process": opened_by["process"] if opened_by else None,
-        "sentence": sentence(row["host_name"], row["opened_by"], row["commands"]),
+        "sentence": sentence(row["host_name"], row["opened_by"], row["commands"], attribution.view(row)),
         "alert": row["alert"],
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 AlertState = Literal[
     "new", "acknowledged", "investigating", "true_positive", "benign_true_positive", "false_positive"
 ]
+Confidence = Literal["exact", "strong", "weak", "none"]
 OPEN_STATES: tuple[AlertState, ...] = ("new", "acknowledged", "investigating")
 CLOSED_STATES: tuple[AlertState, ...] = ("true_positive", "benign_true_positive", "false_positive")
 
@@ -32,6 +33,18 @@ class ContainerRef(TypedDict):
     id: str | None
     name: str | None
     image: str | None
+
+
+class RecordRef(TypedDict):
+    """What is known of a visit's record."""
+
+    status: Literal["recorded", "awaited", "unrecorded", "unchecked"]
+    confidence: Confidence
+    reason: str
+    """Why it is said to be so, in words."""
+    source: str | None
+    exec_id: str | None
+    """The runtime's own id of the exec: `records list --exec-id` has all that was said of it."""
 
 
 class EntryView(TypedDict):
@@ -61,9 +74,11 @@ class EntryView(TypedDict):
     witnessed: bool
     """False: it was found inside; how and when it came in was not seen."""
     principal: None
-    """Who the records say it was: not joined in this version."""
-    record: None
-    confidence: None
+    """Who the records say it was: no record that is read names a person yet."""
+    record: RecordRef | None
+    """What is known of its record; None where none is wanted, of a probe and an escape."""
+    confidence: Confidence | None
+    """How sure it is that the record is of this entry; "none" without one."""
     missing: dict[str, wire.Missing]
     sentence: str
     """Who entered what, by which means, and ran what: the sentence that a person reads."""
@@ -189,7 +204,8 @@ class HistoryView(TypedDict):
     at_ns: int
     actor: str
     action: str
-    """raised | escalated | reopened | regressed | state | assign | comment | entry_completed | withdrawn"""
+    """raised | escalated | reopened | regressed | state | assign | comment | entry_completed | withdrawn |
+    taken_back"""
     detail: dict[str, Any]
 
 

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Visits and the records that belong to them, kept: one row for each visit, as the join has it by now.
+
+The join itself is pure (`join`). What is here brings it the visits and the sayings of one container that could
+belong together, keeps what came out, and finds the visits whose time is up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, select, update
+
+from controller.detect import join
+from controller.store.dialect import put
+from controller.store.schema import attributions, events, record_sources, records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+    from controller.detect.rule import Event
+    from controller.store.views import RecordRef
+
+MAX_NEAR: Final = 500
+"""Visits, and sayings, of one container that are looked at together; the latest."""
+MAX_DUE: Final = 200
+OF_AN_EXEC: Final = ("exec_create", "exec_start", "exec_die")
+
+_a, _s, _r = attributions, record_sources, records
+COLUMNS: Final = tuple(
+    _a.c[name].label(f"record_{name}") for name in ("status", "confidence", "reason", "source", "exec_id")
+)
+"""For a query that joins the table: what `view` takes."""
+
+
+def wanted(entry: Event) -> join.Wanted:
+    """A visit's entry or attempt, for the join."""
+    process = entry.get("process")
+    whole = (
+        process is not None and process["argv"] and not process["argv_cut"] and not process["argv_redacted"]
+    )
+    return join.Wanted(
+        session=entry["session"],
+        means=entry["means"],
+        container=entry["container"]["id"],
+        time=entry["time"],
+        exec_id=entry["exec_id"],
+        pid=process["pid"] if process is not None else None,
+        command=" ".join(process["argv"]) if whole and process is not None else None,
+        uid=entry["entered_by"]["uid"],
+    )
+
+
+def ask(connection: Connection, host: str, entry: Event, now: int) -> None:
+    """A visit has come, or more is known of it. One that is a probe needs no record: it is declared."""
+    key = _a.c.session == entry["session"]
+    row = connection.execute(select(_a).where(key)).mappings().one_or_none()
+    if entry["means"] == "probe":
+        connection.execute(_a.delete().where(key))
+        return
+    visit = wanted(entry)
+    same = row is not None and (row["means"], row["container"]) == (visit.means, visit.container)
+    if row is not None and (row["status"] == "recorded" or same):
+        return
+    listening = sources(connection, host)
+    status, reason = join.first(visit, listening)
+    delay = max((each.delay for each in listening if each.source == join.SOURCES.get(visit.means)), default=0)
+    put(
+        connection,
+        _a,
+        {
+            "session": visit.session,
+            "host": host,
+            "entry": entry["id"],
+            "container": visit.container,
+            "time": visit.time,
+            "means": visit.means,
+            "exec_id": visit.exec_id,
+            "pid": visit.pid,
+            "command": visit.command,
+            "uid": visit.uid,
+            "arrived": row["arrived"] if row else now,
+            "due": now + join.deadline(delay) if status == "awaited" else None,
+            "status": status,
+            "confidence": "none",
+            "reason": reason,
+            "told": None,
+            "source": None,
+        },
+    )
+
+
+def settle(connection: Connection, host: str, container: str, around: Sequence[int], now: int) -> set[str]:
+    """Joins what came of one container at the times `around` with what is there; the visits that changed."""
+    span = (min(around) - join.EXACT_WINDOW_NS, max(around) + join.EXACT_WINDOW_NS)
+    mine = and_(_a.c.host == host, _a.c.container == container, _a.c.time.between(*span))
+    rows = (
+        connection.execute(select(_a).where(mine).order_by(_a.c.time.desc()).limit(MAX_NEAR)).mappings().all()
+    )
+    final = {row["told"] for row in rows if row["confidence"] == "exact"}
+    open_ = {row["session"]: row for row in rows if row["confidence"] != "exact"}
+    told = [each for each in _told(connection, host, container, span) if each.key not in final]
+    pairs = join.assign([_wanted(row) for row in open_.values()], told)
+    by_key = {each.key: each for each in told}
+    changed = set()
+    for session, row in open_.items():
+        found = pairs.get(session)
+        if found is not None and (row["told"], row["confidence"]) != (found.key, found.confidence):
+            _recorded(connection, row, found, by_key[found.key], now)
+            changed.add(session)
+        elif found is None and row["told"] is not None:
+            _taken_back(connection, row, now)  # another visit has the better claim
+            changed.add(session)
+    return changed
+
+
+def _recorded(connection: Connection, row: RowMapping, found: join.Pair, told: join.Told, now: int) -> None:
+    late = max(0, now - row["arrived"])
+    by = f"recorded by {told.source}: {found.reason}"
+    if row["status"] == "unrecorded":
+        by += f"; the record came {late / 1e9:.1f} s after the visit"
+    values = {
+        "status": "recorded",
+        "confidence": found.confidence,
+        "reason": by,
+        "told": found.key,
+        "source": told.source,
+        "due": None,
+    }
+    connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
+    of_it = and_(_s.c.host == row["host"], _s.c.source == told.source)
+    for delay in set(connection.execute(select(_s.c.delay).where(of_it)).scalars()):
+        connection.execute(
+            update(_s).where(of_it, _s.c.delay == delay).values(delay=join.learned(delay, late))
+        )
+
+
+def _taken_back(connection: Connection, row: RowMapping, now: int) -> None:
+    status, reason = join.first(_wanted(row), sources(connection, row["host"]))
+    values = {
+        "status": status,
+        "confidence": "none",
+        "reason": reason,
+        "told": None,
+        "source": None,
+        "due": now + join.DEADLINE_NS[0] if status == "awaited" else None,
+    }
+    connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
+
+
+def due(connection: Connection, now: int) -> bool:
+    """Whether the time of some visit is up."""
+    query = select(_a.c.session).where(_a.c.due <= now).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def decide(connection: Connection, now: int) -> list[str]:
+    """Gives the verdict on visits whose time is up, a bounded number; the sessions."""
+    query = select(_a).where(_a.c.due <= now).order_by(_a.c.due).limit(MAX_DUE)
+    decided = []
+    for row in connection.execute(query).mappings().all():
+        listening = sources(connection, row["host"])
+        status, reason = join.last(_wanted(row), listening, _lost(connection, row["host"], row["time"]))
+        values = {"status": status, "reason": reason, "due": None}
+        connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
+        decided.append(row["session"])
+    return decided
+
+
+def of(connection: Connection, session: str) -> RecordRef | None:
+    """What rules and pages see of a visit's record; None where none is wanted."""
+    row = connection.execute(select(*COLUMNS).where(_a.c.session == session)).mappings().one_or_none()
+    return None if row is None else view(row)
+
+
+def view(row: RowMapping) -> RecordRef | None:
+    """What a row with COLUMNS says; None where its visit has no attribution."""
+    if row["record_status"] is None:
+        return None
+    return {
+        "status": row["record_status"],
+        "confidence": row["record_confidence"],
+        "reason": row["record_reason"],
+        "source": row["record_source"],
+        "exec_id": row["record_exec_id"],
+    }
+
+
+def hear(connection: Connection, host: str, event: Event) -> None:
+    """What the sensor says of a source: that it is read, is not any more, or was not told in full."""
+    key = and_(_s.c.host == host, _s.c.place == event["place"])
+    row = connection.execute(select(_s).where(key)).mappings().one_or_none()
+    resumed = event["action"] == "source_up" and "why" in event["detail"] and event["source"] != "containerd"
+    made: dict[str, Any] = {
+        "host": host,
+        "place": event["place"],
+        "source": event["source"],
+        "since": row["since"] if row and resumed else event["time"],
+        "away": None,
+        "delay": row["delay"] if row else 0,
+    }
+    if event["action"] == "source_away":
+        made |= {"away": event["time"], "since": row["since"] if row else event["time"]}
+    elif resumed and row is None:
+        made["since"] = int(event["detail"]["why"]) if event["detail"]["why"].isdecimal() else event["time"]
+    put(connection, _s, made)
+
+
+def sources(connection: Connection, host: str) -> list[join.Listening]:
+    """The record sources of a host."""
+    rows = connection.execute(select(_s).where(_s.c.host == host)).mappings()
+    return [join.Listening(row["source"], row["since"], row["away"], row["delay"]) for row in rows]
+
+
+def _wanted(row: RowMapping) -> join.Wanted:
+    names = ("session", "means", "container", "time", "exec_id", "pid", "command", "uid")
+    return join.Wanted(**{name: row[name] for name in names})
+
+
+def _told(connection: Connection, host: str, container: str, span: tuple[int, int]) -> Iterable[join.Told]:
+    """What was said of each exec of a container, its sayings put together."""
+    near = and_(
+        _r.c.host == host,
+        _r.c.container == container,
+        _r.c.time.between(*span),
+        _r.c.action.in_(OF_AN_EXEC),
+    )
+    query = select(_r.c.body).where(near).order_by(_r.c.time.desc()).limit(3 * MAX_NEAR)
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for body in connection.execute(query).scalars():
+        # By owner too: a user's daemon may name the ids of another's.
+        groups.setdefault((body["exec_id"] or body["key"], body["owner"]), []).append(body)
+    for (name, owner), said in groups.items():
+        earliest = min(said, key=lambda each: (each["time"], each["key"]))
+        commands = [each["command"] for each in said if each["command"]]
+        started = [each for each in said if each["action"] == "exec_start"] or [earliest]
+        yield join.Told(
+            key=f"{owner}/{name}",
+            source=min(each["source"] for each in said if each["command"] or len(commands) == 0),
+            container=container,
+            time=min(each["time"] for each in started),
+            exec_id=earliest["exec_id"],
+            pids=frozenset(each["pid"] for each in said if each["pid"] is not None),
+            command=commands[0] if commands else None,
+            owner=owner,
+        )
+
+
+def _lost(connection: Connection, host: str, time: int) -> int:
+    """Events of the host that were lost around a time, between runtime and controller."""
+    query = select(events.c.body).where(
+        events.c.host == host,
+        events.c.kind == "loss",
+        events.c.time >= time - join.EXACT_WINDOW_NS,
+    )
+    causes = [body for body in connection.execute(query).scalars() if not body["cause"].startswith("kernel.")]
+    return sum(body["count"] for body in causes)
