@@ -101,10 +101,17 @@ def _spent(pid: int) -> float:
 
 def _programs(pid: int, what: str, act: Callable[[], None], times: int) -> Iterator[str]:
     with statistics():
-        before = run_times(pid)
+        begin, before = time.monotonic(), run_times(pid)
         act()
+        took, between = time.monotonic() - begin, run_times(pid)
+        time.sleep(took)
         after = run_times(pid)
-    spent = {name: time_ns - before.get(name, (0, 0))[0] for name, (time_ns, _) in after.items()}
+    # What else the machine did in as much time is taken off.
+    spent = {
+        name: 2 * between[name][0] - before[name][0] - time_ns
+        for name, (time_ns, _) in after.items()
+        if name in before and name in between
+    }
     each = ", ".join(
         f"{name.removeprefix('on_')} {ns / times:.0f}"
         for name, ns in sorted(spent.items(), key=lambda item: -item[1])
