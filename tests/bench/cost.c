@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times one system call by itself: `cost setns|exec|getppid COUNT` prints nanoseconds per call. */
+/* Times one system call by itself: `cost setns|exec|getppid|pipe|open COUNT` prints nanoseconds per call.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -35,15 +36,23 @@ int main(int argc, char **argv)
 	long count = argc > 2 ? atol(argv[2]) : 0;
 	int own = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
 	long long begin = now();
+	int ends[2];
+	char byte;
 
-	if (argc < 3 || own < 0)
+	if (argc < 3 || own < 0 || pipe(ends) < 0)
 		return argc == 2 ? 0 : 2;
 	for (long i = 0; i < count; i++) {
 		if (!strcmp(argv[1], "exec"))
 			spawn();
 		else if (!strcmp(argv[1], "getppid"))
 			syscall(SYS_getppid);
-		else if (setns(own, CLONE_NEWUTS) != 0) /* into the namespace that it is in: all cost, no change */
+		else if (!strcmp(argv[1], "pipe")) {
+			if (write(ends[1], "x", 1) != 1 || read(ends[0], &byte, 1) != 1)
+				return 1;
+		} else if (!strcmp(argv[1], "open"))
+			close(open("/dev/null", O_RDONLY | O_CLOEXEC));
+		else if (setns(own, CLONE_NEWUTS) !=
+			 0) /* into the namespace that it is in: all cost, no change */
 			return 1;
 	}
 	printf("%lld\n", (now() - begin) / count);

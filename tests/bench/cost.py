@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor costs those that it watches: exec, setns, and a system call that has nothing to do with it.
+"""What the sensor costs those that it watches: exec, setns, and system calls that have nothing to do with it.
 
 Off and on alternate, and the median of the pairs' ratios is told: what drifts in the machine hits both. Wall
 ratios of exec are noisy all the same (0.98 to 1.06 for nothing against nothing), so the kernel's own account
@@ -18,8 +18,8 @@ from typing import Any
 
 from vagrant.local.stack import Stack
 
-PAIRS = 5
-CALLS = {"exec": 1_000, "setns": 100_000, "getppid": 500_000}
+PAIRS = 15
+CALLS = {"exec": 1_000, "setns": 100_000, "getppid": 500_000, "pipe": 100_000, "open": 100_000}
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
