@@ -23,6 +23,8 @@ from sensor.probe import open_probe, receiver
 from sensor.probe.layout import HEAD
 
 STEPS = 8
+WORD = b"the-visit-of-the-bench"
+SETTLE_S = 3.0
 _COOKIE = struct.Struct("=Q")
 _COOKIE_AT = 16
 """In an event's head."""
@@ -43,6 +45,10 @@ def main(socket: str, pid: str, events: int) -> None:
         probe = open_probe("core", receiver(agent.watch.feed, sys.exit, seen.append))
         agent.watch.probe = probe
         agent.watch.sweep(probe)
+        agent.metadata.start()
+        settled = time.monotonic() + SETTLE_S
+        while time.monotonic() < settled:
+            agent.turn(probe)
         receive = receiver(agent.watch.feed, sys.exit)
         command = [
             "nsenter",
@@ -53,12 +59,13 @@ def main(socket: str, pid: str, events: int) -> None:
             "/bin/busybox",
             "sh",
             "-c",
-            "busybox true; busybox id; :",
+            f": {WORD.decode()}; busybox true; busybox id; :",
         ]
         subprocess.run(command, check=True, capture_output=True)
-        for _ in range(10):
+        settled = time.monotonic() + SETTLE_S
+        while time.monotonic() < settled:
             agent.turn(probe)
-        first = min({HEAD.unpack_from(raw)[3] for raw in seen} - {0})
+        (first,) = {HEAD.unpack_from(raw)[3] for raw in seen if WORD in raw and HEAD.unpack_from(raw)[3]}
         ours = [bytearray(raw) for raw in seen if HEAD.unpack_from(raw)[3] == first]
         print(f"begin {_resident():.1f} MiB, {len(ours)} events a visit", flush=True)
         fed = 0
@@ -74,6 +81,7 @@ def main(socket: str, pid: str, events: int) -> None:
                     agent.changes(events=True, everything=False)
             rate = (fed - before) / (time.process_time() - begin)
             print(f"{fed:>9,} events {_resident():.1f} MiB, {rate:,.0f} events per second of CPU", flush=True)
+        agent.metadata.close()
         probe.close()
 
 
