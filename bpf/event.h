@@ -34,6 +34,8 @@ enum event_kind {
 	EVENT_CONNECT = 6,	 /* ... or connected to where it had not before */
 	EVENT_REACHED =
 		7, /* a task was moved into a container's cgroup, or one of a container written to */
+	EVENT_SIGNAL =
+		8, /* a signal that can end or stop the sensor was sent to it; the task is the sender */
 };
 
 enum event_flag {
@@ -218,6 +220,17 @@ struct event_reached {
 	struct task_facts task;
 	struct ancestry ancestry;      /* above `by` */
 	char texts[REACHED_TEXTS_LEN]; /* exe, argv */
+};
+
+struct event_signal {
+	struct event_head head; /* of the sender */
+	__u64 target_start;
+	__u32 target;
+	__u32 signal;
+	__u32 from_kernel; /* the kernel sent it on its own account, short of memory for one: no sender */
+	__u32 pad;
+	struct task_facts task;
+	struct ancestry ancestry;
 };
 
 /* What a supervisor executed: a runtime, whose arguments name the exec. It is gone before /proc can be

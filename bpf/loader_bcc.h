@@ -28,6 +28,8 @@ BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
 BPF_TABLE("lru_hash", u32, u64, asks, 4096);
 BPF_TABLE("lru_hash", u64, u64, injected, 4096);
 BPF_ARRAY(switches, u32, SWITCHES);
+BPF_ARRAY(sensor, u32, 1);
+BPF_PERCPU_ARRAY(letter, struct event_signal, 1);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_PERCPU_ARRAY(scratch, struct event_exec, 1);
 
@@ -179,6 +181,16 @@ static __always_inline void asks_delete(u32 *key)
 static __always_inline u32 *switches_lookup(u32 *key)
 {
 	return switches.lookup(key);
+}
+
+static __always_inline struct event_signal *letter_lookup(u32 *key)
+{
+	return letter.lookup(key);
+}
+
+static __always_inline u32 *sensor_lookup(u32 *key)
+{
+	return sensor.lookup(key);
 }
 
 static __always_inline u64 *counters_lookup(u32 *key)

@@ -137,6 +137,21 @@ struct {
 	__type(value, __u32);
 } switches SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} sensor SEC(".maps");
+
+/* Of its own: a signal may be sent by an interrupt that comes while another program fills `scratch`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_signal);
+} letter SEC(".maps");
+
 /*
  * Programs that outlive their sensor are joined, for a moment, by those of the next one. Whose turn it is
  * stands in a map that both share; the loader writes ours into the object before it loads it.
@@ -189,6 +204,16 @@ MAP_ACCESS(injected, __u64, __u64)
 static __always_inline __u32 *switches_lookup(__u32 *key)
 {
 	return bpf_map_lookup_elem(&switches, key);
+}
+
+static __always_inline struct event_signal *letter_lookup(__u32 *key)
+{
+	return bpf_map_lookup_elem(&letter, key);
+}
+
+static __always_inline __u32 *sensor_lookup(__u32 *key)
+{
+	return bpf_map_lookup_elem(&sensor, key);
 }
 
 static __always_inline __u64 *counters_lookup(__u32 *key)

@@ -67,3 +67,4 @@ static __always_inline u64 result_in(u64 registers)
 #include "exit.h"
 #include "inject.h"
 #include "ordinary.h"
+#include "signal.h"

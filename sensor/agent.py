@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sensor import __version__
 from sensor.config import Config
 from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
@@ -30,6 +29,7 @@ from sensor.entry.report import Reporter, wall_clock
 from sensor.fault import ExitCode, Fault
 from sensor.health import Health
 from sensor.identity import Identity, describe_host
+from sensor.life import Life
 from sensor.outbox import Outbox
 from sensor.probe import Probe, ProbeError, open_probe, pins, receiver
 from sensor.probe.recording import Head, Recorder
@@ -37,7 +37,7 @@ from sensor.recall import Recalled
 from sensor.records.said import record
 from sensor.records.sources import Sources
 from sensor.watch import Watch
-from sensor.wire import AgentNote, Event, Loss
+from sensor.wire import Event, Loss
 
 _log: Final = logging.getLogger(__name__)
 _POLL_MS: Final = 100
@@ -91,6 +91,7 @@ class Agent:
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )
+        self.life = Life(next_id, emit, lineage, accounts.name, wall_clock, count)
         self._recall = self.watch.recall(health.host["boot"])
         self._containers = containers
         self._redact = redactor.argv
@@ -115,6 +116,8 @@ class Agent:
         """
         probe = self._load(loader)
         recalled = self._recall.take_over(kept or {}, probe.kept_ring)
+        self.life.before = self._recall.before
+        self.life.gap(recorded=recalled is not None)
         if recalled is not None:
             self._catch_up(probe, recalled, flush)
         found = self.watch.sweep(probe)
@@ -130,7 +133,7 @@ class Agent:
             folder = None
         try:
             raw = self.recorder.event if self.recorder else None
-            receive = receiver(self.watch.feed, self._undecodable, raw)
+            receive = receiver(self.watch.feed, self._undecodable, raw, self.life.signalled)
             probe = open_probe(loader, receive, self._hook, folder)
         except ProbeError as error:
             raise _fault(error) from error
@@ -142,7 +145,8 @@ class Agent:
             self._health.degraded.say(
                 "pins", f"what happens while no sensor runs is missed: nothing is pinned, for {why_not}"
             )
-        self._probe = self.watch.probe = probe
+        self._probe = self.watch.probe = self.life.probe = probe
+        probe.know_sensor(os.getpid())
         self._health.watching(probe.loader, probe.reason, probe.hooks, said)
         return probe
 
@@ -243,22 +247,6 @@ class Agent:
             )
         )
 
-    def note(self, action: str, probe: Probe, reason: str | None = None) -> None:
-        """Tell the controller of the sensor's own life."""
-        self._emit(
-            AgentNote(
-                id=self._next_id(),
-                time=time.time_ns(),
-                mono=_boot_ns(),
-                kind="agent",
-                action="started" if action == "started" else "stopped",
-                version=__version__,
-                loader=probe.loader,
-                hooks=probe.hooks,
-                reason=reason,
-            )
-        )
-
 
 def _fault(error: ProbeError) -> Fault:
     return Fault(str(error), exit_code=ExitCode.FAILURE, fix="nsentry-sensor doctor names what is missing")
@@ -286,7 +274,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         stack.callback(agent.metadata.close)
         agent.sources.start()
         stack.callback(agent.sources.close)
-        agent.note("started", probe, probe.reason)
+        agent.life.note("started", probe.reason)
         outbox.flush()
         outbox.start()
         _log.info("ready")
@@ -299,7 +287,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
                 outbox.flush()
         agent.count(probe)
         agent.records()
-        agent.note("stopped", probe, signal.Signals(stopping[0]).name)
+        agent.life.note("stopped", signal.Signals(stopping[0]).name)
         outbox.flush()
     return ExitCode.OK
 

@@ -10,6 +10,7 @@ void with any other.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import msgpack
 
 from sensor import waiting
 from sensor.enrich import kept as kept_containers
+from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry import kept as kept_crossings
@@ -28,7 +30,7 @@ from sensor.entry.track import Tracker
 from sensor.probe.ring import Ring
 from sensor.waiting import Incomplete, Waiting
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the form of all that is kept. What another version kept is void."""
 HERE_NS: Final = 30_000_000_000
 """How often it is kept that the sensor runs, where nothing else is to be kept. Nanoseconds."""
@@ -48,7 +50,8 @@ class Place:
     ring: int | None
     """The ring's map, by the number that the kernel gave it; None without one that outlives the sensor."""
     position: int
-    mono: int
+    pid: int
+    start: int
     time: int
     told: dict[str, int] = field(default_factory=dict)
     """Losses that were told, by the kernel's counter."""
@@ -73,6 +76,7 @@ class Recall:
         self._reporter = reporter
         self._containers = containers
         self._waiting = waiting
+        self._own = (os.getpid(), procfs.stat_start(os.getpid()) or 0)
         self._void: set[str] = set()
         self._kept_at = 0
         self.before: Place | None = None
@@ -129,7 +133,7 @@ class Recall:
         self._void = set()
         self._kept_at = now
         identity, position = (None, 0) if ring is None else (ring.identity, ring.position)
-        place = [VERSION, self._boot, identity, position, now, time.time_ns(), dict(told)]
+        place = [VERSION, self._boot, identity, position, *self._own, time.time_ns(), dict(told)]
         rows[_PLACE] = bytes(msgpack.packb(place))
         return rows
 
@@ -153,8 +157,8 @@ def _place(row: bytes | None) -> Place | None:
         return None
     try:
         match msgpack.unpackb(row):
-            case [1, str(boot), ring, int(position), int(mono), int(time_), dict(told)]:
-                return Place(boot, ring, position, mono, time_, told)
+            case [2, str(boot), ring, int(position), int(pid), int(start), int(time_), dict(told)]:
+                return Place(boot, ring, position, pid, start, time_, told)
     except (ValueError, msgpack.exceptions.UnpackException):
         pass
     _log.warning("what the sensor before kept is of another version: it is not taken over")

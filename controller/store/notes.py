@@ -60,8 +60,33 @@ def _started(note: Mapping[str, Any]) -> str:
     return f"began to watch{by}, version {note['version']}"
 
 
+def _gap(note: Mapping[str, Any]) -> str:
+    since = note.get("since")
+    when = f"from {rfc3339(since)} at the latest" if since is not None else "for a while"
+    if note.get("recorded"):
+        return f"did not run {when} until then; its programs recorded on, and what happened is told"
+    return f"did not run {when} until then, and nobody watched"
+
+
+def _signal(note: Mapping[str, Any]) -> str:
+    who = note.get("sent_by")
+    if who is None:
+        return "was sent a signal by the kernel on its own account"
+    called = " ".join(who["argv"]) if who["argv"] else who["exe"] or who["comm"]
+    where = "" if who["side"] == "host" else f" on the side of the {who['side']}"
+    above = next(iter(note.get("ancestry") or ()), None)
+    below = f", below {above['comm']} (pid {above['pid']})" if above else ""
+    login = note.get("login")
+    by_login = f", login {login['user'] or login['uid']}" if login else ""
+    return f"was sent a signal by pid {who['pid']} ({called}, uid {who['uid']}{by_login}){where}{below}"
+
+
 _SENTENCES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "started": _started,
-    "stopped": lambda _: "stopped as it was told to; from here until it begins again nobody watches",
+    "stopped": lambda _: "stopped as it was told to",
     "hooks": lambda _: "watches by other hooks than before",
+    "gap": _gap,
+    "signal": _signal,
+    "blind": lambda _: "found that a part of its own does not work",
+    "mended": lambda _: "mended what did not work",
 }

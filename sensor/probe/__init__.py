@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sensor.probe.hooks import Best
-from sensor.probe.layout import KernelEvent, Undecodable, decode
+from sensor.probe.layout import KernelEvent, Signal, Undecodable, decode
 
 if TYPE_CHECKING:
     from sensor.probe.budget import Budgets
@@ -76,6 +76,9 @@ class Probe(Protocol):
     def forget_cgroup(self, cgroup: int) -> None:
         """Tells the kernel that this cgroup is no container's any more."""
 
+    def know_sensor(self, pid: int) -> None:
+        """Have it told who sends this process a signal that can end it."""
+
     def mark(self, tid: int, mark: bytes) -> None:
         """Has a thread followed, and what it forks; `layout.mark` makes the mark."""
 
@@ -94,8 +97,9 @@ def receiver(
     on_event: Callable[[KernelEvent], None],
     on_undecodable: Callable[[str], None],
     on_raw: Receive | None = None,
+    on_signal: Callable[[Signal], None] = lambda _signal: None,
 ) -> Receive:
-    """Decodes a record for `on_event`; `on_raw`, which records, gets it as it is."""
+    """Decodes a record for `on_event` or `on_signal`; `on_raw`, which records, gets it as it is."""
 
     def receive(raw: bytes) -> None:
         if on_raw is not None:
@@ -105,7 +109,10 @@ def receiver(
         except Undecodable as error:
             on_undecodable(str(error))
         else:
-            on_event(event)
+            if isinstance(event, Signal):
+                on_signal(event)
+            else:
+                on_event(event)
 
     return receive
 

@@ -266,6 +266,10 @@ class BccProbe:
         with contextlib.suppress(KeyError):
             del self._bpf[b"cgroups"][ctypes.c_ulonglong(cgroup)]
 
+    def know_sensor(self, pid: int) -> None:
+        """See Probe."""
+        self._bpf[b"sensor"][ctypes.c_int(0)] = ctypes.c_uint(pid)
+
     def mark(self, tid: int, mark: bytes) -> None:
         """See Probe."""
         table = self._bpf[b"marks"]

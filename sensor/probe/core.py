@@ -127,7 +127,7 @@ class CoreProbe:
             if called == ".rodata.generation":
                 value = self._lib.bpf_map__initial_value(found, ctypes.byref(size))
                 ctypes.c_uint64.from_address(value).value = self._generation
-            elif not self._lib.bpf_map__is_internal(found) and called != "scratch":
+            elif not self._lib.bpf_map__is_internal(found) and called not in {"scratch", "letter"}:
                 self._lib.bpf_map__set_pin_path(found, str(place / called).encode())
             found = self._lib.bpf_object__next_map(self._object, found)
 
@@ -266,6 +266,10 @@ class CoreProbe:
     def forget_cgroup(self, cgroup: int) -> None:
         """See Probe."""
         self._delete(self._map("cgroups"), struct.pack("=Q", cgroup))
+
+    def know_sensor(self, pid: int) -> None:
+        """See Probe."""
+        self._update(self._map("sensor"), struct.pack("=I", 0), struct.pack("=I", pid))
 
     def mark(self, tid: int, mark: bytes) -> None:
         """See Probe."""

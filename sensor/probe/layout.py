@@ -21,6 +21,7 @@ class Kind(IntEnum):
     EXEC = 3
     EXIT = 4
     REACHED = 7
+    SIGNAL = 8
 
 
 class How(IntEnum):
@@ -193,6 +194,20 @@ class Reached:
     argv: list[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal that can end the sensor was sent to it. The head and the rest are the sender's."""
+
+    head: Head
+    target: int
+    target_start: int
+    number: int
+    from_kernel: bool
+    """The kernel sent it on its own account; whoever ran at that moment has not."""
+    task: Facts
+    ancestry: tuple[Step, ...]
+
+
 KernelEvent = Setns | Fork | Exec | Exit | Reached
 
 _PATH_LEN: Final = 1024
@@ -212,6 +227,9 @@ _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
 SETNS_TASK: Final = HEAD.size + 8 + 2 * NS.size + _SETNS_SIZES.size
 SETNS_TEXTS: Final = SETNS_TASK + FACTS.size + ANCESTRY_SIZE
 FORK_SIZE: Final = HEAD.size + 8
+_SIGNAL_REST: Final = struct.Struct("=Q4I")
+SIGNAL_TASK: Final = HEAD.size + _SIGNAL_REST.size
+SIGNAL_SIZE: Final = SIGNAL_TASK + FACTS.size + ANCESTRY_SIZE
 EXIT_SIZE: Final = HEAD.size + 8 + 2 * NS.size
 REACHED_BY: Final = HEAD.size + 16
 _REACHED_SIZES: Final = struct.Struct("=2IQ")
@@ -374,16 +392,30 @@ def _exec(data: bytes) -> Exec:
     )
 
 
-_DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent]]]] = {
+def _signal(data: bytes) -> Signal:
+    start, target, number, from_kernel, _ = _SIGNAL_REST.unpack_from(data, HEAD.size)
+    return Signal(
+        _head(data),
+        target,
+        start // TICK * TICK,
+        number,
+        bool(from_kernel),
+        _facts(data, SIGNAL_TASK),
+        _ancestry(data, SIGNAL_TASK + FACTS.size),
+    )
+
+
+_DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent | Signal]]]] = {
     Kind.SETNS: (SETNS_TEXTS, _setns),
     Kind.FORK: (FORK_SIZE, _fork),
     Kind.EXEC: (EXEC_TEXTS, _exec),
     Kind.EXIT: (EXIT_SIZE, _exit),
     Kind.REACHED: (REACHED_TEXTS, _reached),
+    Kind.SIGNAL: (SIGNAL_SIZE, _signal),
 }
 
 
-def decode(data: bytes) -> KernelEvent:
+def decode(data: bytes) -> KernelEvent | Signal:
     """The event that one record of the ring holds. Raises Undecodable."""
     if len(data) < HEAD.size:
         raise Undecodable(f"{len(data)} bytes are shorter than an event's head")

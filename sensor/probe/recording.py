@@ -17,7 +17,7 @@ import msgpack
 
 from sensor.enrich.known import Known
 from sensor.fault import ExitCode, Fault
-from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Undecodable, decode
+from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Signal, Undecodable, decode
 from sensor.wire import Container
 
 VERSION: Final = 3
@@ -86,7 +86,9 @@ def _rest(path: Path, parts: Iterator[Any]) -> Iterator[Part]:
         for part in parts:
             match part:
                 case [1, bytes(raw)]:
-                    yield decode(raw)
+                    event = decode(raw)
+                    if not isinstance(event, Signal):
+                        yield event
                 case [2, str(name), int(pid), int(start), dict(namespaces), dict(container)]:
                     yield _known(name, pid, start, namespaces, container)
                 case _:

@@ -238,12 +238,25 @@ class AgentNote(_Event):
     """The sensor's own life: what began, ended or changed in how it watches."""
 
     kind: Literal["agent"]
-    action: Literal["started", "stopped", "hooks"]
+    action: Literal["started", "stopped", "hooks", "gap", "signal", "blind", "mended"]
+    """"gap": no sensor ran for a while; "signal": the sensor was sent one that can end it; "blind": a part of its
+    own does not work as it did, and "mended": does again."""
     version: str
     loader: str | None
     hooks: dict[str, str]
     """Purpose to attached hook: {"setns": "tracepoint syscalls:sys_exit_setns", ...}."""
     reason: str | None
+    since: NotRequired[int]
+    """Of a gap: when the sensor before was last known to run, like `time`."""
+    recorded: NotRequired[bool]
+    """Of a gap: what happened meanwhile was recorded in the kernel, and is told."""
+    signal: NotRequired[int]
+    sent_by: NotRequired[Ancestor | None]
+    """Who sent the signal; None: the kernel, on its own account."""
+    ancestry: NotRequired[list[Ancestor]]
+    """From the parent of `sent_by` up to init."""
+    login: NotRequired[Login | None]
+    """The login that `sent_by` descends from."""
 
 
 Event = (

@@ -222,9 +222,9 @@ def record(sequence: int, action: str = "exec_start", **more: Any) -> dict[str, 
     return _event("record", sequence, HOST, **{**base, **more})
 
 
-def agent(sequence: int, **more: Any) -> dict[str, Any]:
+def agent(sequence: int, host_id: str = HOST, **more: Any) -> dict[str, Any]:
     base = {"action": "started", "version": "0.1.0", "loader": "core", "hooks": {}, "reason": None}
-    return _event("agent", sequence, HOST, **{**base, **more})
+    return _event("agent", sequence, host_id, **{**base, **more})
 
 
 def one_of_each() -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ int main(void) {
     P("ANCESTOR", sizeof(struct ancestor)); P("ANCESTRY", sizeof(struct ancestry));
     P("FORK", sizeof(struct event_fork));
     P("EXIT", sizeof(struct event_exit));
+    P("SIGNAL", sizeof(struct event_signal)); P("SIGNAL_TASK", offsetof(struct event_signal, task));
     P("SETNS_TASK", offsetof(struct event_setns, task)); P("SETNS_TEXTS", offsetof(struct event_setns, texts));
     P("SETNS_TEXTS_LEN", SETNS_TEXTS_LEN); P("EXEC_TEXTS_LEN", EXEC_TEXTS_LEN);
     P("EXEC_TASK", offsetof(struct event_exec, task)); P("EXEC_TEXTS", offsetof(struct event_exec, texts));
@@ -58,6 +59,8 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "SETNS_TEXTS_LEN": layout.SETNS_TEXTS_LEN,
         "FORK": layout.FORK_SIZE,
         "EXIT": layout.EXIT_SIZE,
+        "SIGNAL": layout.SIGNAL_SIZE,
+        "SIGNAL_TASK": layout.SIGNAL_TASK,
         "MARK": layout.MARK.size,
         "BUDGET": layout.BUDGET.size,
         "EXEC_TASK": layout.EXEC_TASK,

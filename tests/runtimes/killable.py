@@ -119,6 +119,11 @@ class Killable:
         finally:
             connection.close()
 
+    def notes(self, action: str) -> list[dict[str, Any]]:
+        """What it noted of its own life."""
+        told = map(msgpack.unpackb, self._select("SELECT body FROM events ORDER BY seq"))
+        return [event for event in told if event["kind"] == "agent" and event["action"] == action]
+
     def events(self) -> list[dict[str, Any]]:
         """All that it told so far of `containers`, in order."""
         rows = self._select("SELECT body FROM events ORDER BY seq")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
@@ -219,3 +220,31 @@ def test_two_sensors_do_not_share_a_folder_of_pins(
     with pytest.raises(AssertionError, match="does another sensor run with it"):
         other.start()
     assert not sensor.died()
+
+
+def test_who_killed_the_sensor_and_since_when_none_ran_is_noted_by_the_next(sensor: Killable) -> None:
+    sensor.start()
+    first = sensor.pid
+    killer = subprocess.run(
+        ["sh", "-c", f"kill -9 {first}; echo $$"], check=True, capture_output=True, text=True
+    )
+    sensor.kill()
+    sensor.start()
+    (note,) = sensor.notes("signal")
+    assert (note["reason"], note["signal"], note["sent_by"]["pid"]) == ("SIGKILL", 9, int(killer.stdout))
+    assert note["sent_by"]["comm"] == "sh"
+    assert os.getpid() in [step["pid"] for step in note["ancestry"]]
+    (gap,) = sensor.notes("gap")
+    assert gap["recorded"]
+    assert gap["since"] <= note["time"] <= gap["time"]
+
+
+def test_without_what_was_pinned_the_gap_is_noted_as_not_recorded(sensor: Killable) -> None:
+    sensor.start()
+    sensor.kill(signal.SIGTERM)
+    (note,) = sensor.notes("signal")
+    assert note["reason"] == "SIGTERM"
+    sensor.run("unpin")
+    sensor.start()
+    (gap,) = sensor.notes("gap")
+    assert not gap["recorded"]

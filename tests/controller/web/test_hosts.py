@@ -11,6 +11,7 @@ from controller.store import notes
 from tests.browser.seed import WEB, Fleet
 from tests.browser.serving import dashboard
 from tests.browser.visits import SHELL, ago
+from tests.controller import make
 from tests.controller.serving import wait_for
 
 
@@ -64,3 +65,43 @@ def test_a_note_of_a_kind_that_is_not_known_is_shown_as_that():
     note = {"action": "exploded", "reason": "by itself", "version": "9", "loader": None, "hooks": {}}
 
     assert notes.sentence(note) == "noted 'exploded', which this controller does not know: by itself"
+
+
+def test_who_signalled_the_sensor_and_when_none_ran_is_said(served):
+    """Through ingest, as a sensor sends it, to the host's page and to programs."""
+    sensor = served.enrol(name="killed")
+    killer = {
+        "pid": 77,
+        "start": 5,
+        "comm": "kill",
+        "exe": "/bin/kill",
+        "argv": ["kill", "-9", "1"],
+        "uid": 0,
+        "side": "host",
+    }
+    shell = {**killer, "pid": 70, "comm": "bash"}
+    login = {"uid": 1000, "user": "ann", "session": 3}
+    since = 1_700_000_000_000_000_000
+    sensor.stored(
+        make.agent(
+            1,
+            sensor.host,
+            action="signal",
+            reason="SIGKILL",
+            signal=9,
+            sent_by=killer,
+            ancestry=[shell],
+            login=login,
+        ),
+        make.agent(2, sensor.host, action="gap", since=since, recorded=True),
+        make.agent(3, sensor.host, action="gap", since=since, recorded=False),
+        make.agent(4, sensor.host, action="signal", reason="SIGKILL", signal=9, sent_by=None),
+    )
+    said = [note["sentence"] for note in served.read("sensors", "show", sensor.host)[0]["notes"]]
+    assert said[3] == (
+        "was sent a signal by pid 77 (kill -9 1, uid 0, login ann), below bash (pid 70): SIGKILL"
+    )
+    assert "its programs recorded on" in said[2]
+    assert "nobody watched" in said[1]
+    assert said[0] == "was sent a signal by the kernel on its own account: SIGKILL"
+    assert "kill -9 1, uid 0, login ann" in served.get(f"/hosts/{sensor.host}", served.session_of("ada")).text
