@@ -27,11 +27,13 @@ from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
 from sensor.fault import ExitCode, Fault
+from sensor.guard import Guard
 from sensor.health import Health
 from sensor.identity import Identity, describe_host
 from sensor.life import Life
 from sensor.outbox import Outbox
 from sensor.probe import Probe, ProbeError, open_probe, pins, receiver
+from sensor.probe.layout import KernelEvent
 from sensor.probe.recording import Head, Recorder
 from sensor.recall import Recalled
 from sensor.records.said import record
@@ -92,6 +94,7 @@ class Agent:
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )
         self.life = Life(next_id, emit, lineage, accounts.name, wall_clock, count)
+        self.guard = Guard(self.life, health.degraded, config.heartbeat.interval_s)
         self._recall = self.watch.recall(health.host["boot"])
         self._containers = containers
         self._redact = redactor.argv
@@ -133,7 +136,7 @@ class Agent:
             folder = None
         try:
             raw = self.recorder.event if self.recorder else None
-            receive = receiver(self.watch.feed, self._undecodable, raw, self.life.signalled)
+            receive = receiver(self._feed, self._undecodable, raw, self.life.signalled)
             probe = open_probe(loader, receive, self._hook, folder)
         except ProbeError as error:
             raise _fault(error) from error
@@ -148,6 +151,25 @@ class Agent:
         self._probe = self.watch.probe = self.life.probe = probe
         probe.know_sensor(os.getpid())
         self._health.watching(probe.loader, probe.reason, probe.hooks, said)
+        return probe
+
+    def _feed(self, event: KernelEvent) -> None:
+        if not self.guard.canary.heard(event):
+            self.watch.feed(event)
+
+    def close(self) -> None:
+        """Detach the programs; what is pinned goes on."""
+        if self._probe:
+            self._probe.close()
+
+    def reload(self, loader: str, flush: Callable[[], None]) -> Probe:
+        """Put new programs in the place of those that do not work. Raises Fault."""
+        flush()
+        self.close()
+        probe = self._load(loader)
+        if probe.kept_ring is None:
+            self._reported = {}
+        self.watch.sweep(probe)
         return probe
 
     def _catch_up(self, probe: Probe, recalled: Recalled, flush: Callable[[], None]) -> None:
@@ -269,7 +291,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         kept = outbox.kept()
         outbox.keep(agent.changes)
         probe = agent.open(loader, kept, outbox.flush)
-        stack.callback(probe.close)
+        stack.callback(agent.close)
         agent.metadata.start()
         stack.callback(agent.metadata.close)
         agent.sources.start()
@@ -281,6 +303,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         while not stopping:
             try:
                 agent.turn(probe)
+                if agent.guard.turn(probe):
+                    probe = agent.reload(loader, outbox.flush)
             except ProbeError as error:
                 raise _fault(error) from error
             finally:

@@ -82,6 +82,15 @@ class Probe(Protocol):
     def mark(self, tid: int, mark: bytes) -> None:
         """Has a thread followed, and what it forks; `layout.mark` makes the mark."""
 
+    def unmark(self, tid: int) -> None:
+        """Has a thread not followed any more."""
+
+    def damage(self) -> list[str]:
+        """What of its pins, and of its turn to work, is not as it was left; nothing without pins."""
+
+    def mend(self) -> None:
+        """Pins again what is missing, and takes the turn again."""
+
     def is_marked(self, tid: int) -> bool:
         """Whether a thread is followed."""
 

@@ -275,6 +275,18 @@ class BccProbe:
         table = self._bpf[b"marks"]
         table[ctypes.c_uint(tid)] = table.Leaf.from_buffer_copy(mark)
 
+    def unmark(self, tid: int) -> None:
+        """See Probe."""
+        with contextlib.suppress(KeyError):
+            del self._bpf[b"marks"][ctypes.c_uint(tid)]
+
+    def damage(self) -> list[str]:
+        """See Probe."""
+        return []
+
+    def mend(self) -> None:
+        """See Probe."""
+
     def is_marked(self, tid: int) -> bool:
         """See Probe."""
         return ctypes.c_uint(tid) in self._bpf[b"marks"]

@@ -56,6 +56,9 @@ class CoreProbe:
         self._folder = folder
         self._place: Path | None = None
         self._held: int | None = None
+        self._pinned: dict[Path, int] = {}
+        """Each pin with the descriptor of what it names."""
+        self._pinned_maps: set[str] = set()
         if folder is not None:
             self._place, self._held = pins.prepare(folder)
         # Without pins the programs and the map agree on 0.
@@ -129,6 +132,7 @@ class CoreProbe:
                 ctypes.c_uint64.from_address(value).value = self._generation
             elif not self._lib.bpf_map__is_internal(found) and called not in {"scratch", "letter"}:
                 self._lib.bpf_map__set_pin_path(found, str(place / called).encode())
+                self._pinned_maps.add(called)
             found = self._lib.bpf_object__next_map(self._object, found)
 
     def _load(self, choice: Choice) -> None:
@@ -163,14 +167,19 @@ class CoreProbe:
         raise _RefusedError(purpose, program.target, -result)
 
     def _attach(self, choice: Choice) -> None:
+        attached: list[tuple[int, Program]] = []
         for purpose, program in self._wanted:
             link = self._link(program)
             if link:
                 self._links.append(link)
+                attached.append((link, program))
                 choice.attached(purpose, program)
-                self._pin_link(link, program)
             elif not (program.optional and ctypes.get_errno() in _NO_SUCH_FUNCTION):
                 raise _RefusedError(purpose, program.target, ctypes.get_errno())
+
+        # Only now: were one of them refused, pins would keep those before it at work beside the next try's.
+        for link, program in attached:
+            self._pin_link(link, program)
 
     def _pin_link(self, link: int, program: Program) -> None:
         if self._place is None:
@@ -179,11 +188,13 @@ class CoreProbe:
         path = pins.link(self._place, self._generation, called)
         if self._lib.bpf_link__pin(link, str(path).encode()):
             raise ProbeError(f"{path} cannot be pinned: {why(ctypes.get_errno())}")
+        self._pinned[path] = self._lib.bpf_link__fd(link)
 
     def _take_turn(self) -> None:
         """From now on ours are the programs that work; those of the sensor before go."""
-        if self._folder is None:
+        if self._folder is None or self._place is None:
             return
+        self._pinned.update((self._place / called, self._map(called)) for called in self._pinned_maps)
         self._update(self._map("generation"), struct.pack("=I", 0), struct.pack("=Q", self._generation))
         try:
             pins.retire(self._folder, self._generation)
@@ -274,6 +285,35 @@ class CoreProbe:
     def mark(self, tid: int, mark: bytes) -> None:
         """See Probe."""
         self._update(self._map("marks"), struct.pack("=I", tid), mark)
+
+    def unmark(self, tid: int) -> None:
+        """See Probe."""
+        self._delete(self._map("marks"), struct.pack("=I", tid))
+
+    def damage(self) -> list[str]:
+        """See Probe."""
+        if self._place is None:
+            return []
+        found = [f"{path.name} is not pinned any more" for path in self._pinned if not path.exists()]
+        turn = ctypes.create_string_buffer(8)
+        zero = struct.pack("=I", 0)
+        self._lib.bpf_map_lookup_elem(self._map("generation"), zero, turn)
+        if turn.raw != struct.pack("=Q", self._generation):
+            found.append("the programs were put off duty")
+        return found
+
+    def mend(self) -> None:
+        """See Probe."""
+        if self._place is None:
+            return
+        self._update(self._map("generation"), struct.pack("=I", 0), struct.pack("=Q", self._generation))
+        try:
+            self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProbeError(f"{self._place} cannot be made: {error.strerror}") from error
+        for path, descriptor in self._pinned.items():
+            if not path.exists() and self._lib.bpf_obj_pin(descriptor, str(path).encode()):
+                raise ProbeError(f"{path} cannot be pinned: {why(ctypes.get_errno())}")
 
     def is_marked(self, tid: int) -> bool:
         """See Probe."""

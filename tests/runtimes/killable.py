@@ -56,6 +56,7 @@ class Killable:
             f"state_dir={self.folder}",
             f"pins={self.pins}",
             f"docker.sockets={self._docker}",
+            "heartbeat.interval_s=1",
         ]
         return [word for setting in settings for word in ("--set", setting)]
 

@@ -248,3 +248,18 @@ def test_without_what_was_pinned_the_gap_is_noted_as_not_recorded(sensor: Killab
     sensor.start()
     (gap,) = sensor.notes("gap")
     assert not gap["recorded"]
+
+
+def test_pins_that_somebody_takes_away_are_noted_and_pinned_again(sensor: Killable) -> None:
+    sensor.start()
+    link = next(sensor.pins.glob("*/link-*exec*"))
+    link.unlink()
+    sensor.until(lambda: bool(sensor.notes("mended")))
+    (blind,) = sensor.notes("blind")
+    assert link.name in blind["reason"]
+    assert link.exists()
+    sensor.run("unpin")
+    sensor.until(lambda: len(sensor.notes("mended")) > 1)
+    sensor.kill()
+    sensor.start()
+    assert sensor.notes("gap")[-1]["recorded"]
