@@ -207,12 +207,12 @@ class Rows:
             if msgpack.unpackb(body).get("kind") != "loss":
                 self.lose("ship.refused", 1)
         self.forget(pending.token)
-        kept = "SELECT seq FROM refused ORDER BY time DESC, seq DESC LIMIT ?"
+        kept = "SELECT seq FROM refused ORDER BY seq DESC LIMIT ?"
         self.connection.execute(f"DELETE FROM refused WHERE seq NOT IN ({kept})", (MAX_REFUSED,))  # noqa: S608
 
     def refused(self) -> list[tuple[str, dict[str, Any]]]:
         """Reason and event of each that was set aside, oldest first."""
-        rows = self.connection.execute("SELECT reason, body FROM refused ORDER BY time, seq")
+        rows = self.connection.execute("SELECT reason, body FROM refused ORDER BY seq")
         return [(reason, msgpack.unpackb(body)) for reason, body in rows]
 
     # -- losses

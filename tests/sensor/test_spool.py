@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgpack
@@ -537,3 +538,32 @@ def test_what_is_kept_comes_with_its_events_or_with_their_loss(opened, monkeypat
     spool.append([])
     assert spool.kept() == {"b": b"4"}
     assert losses(drain(spool)) == {"spool.disk": 2}
+
+
+def test_a_clock_that_is_set_back_changes_neither_order_nor_bounds(opened, monkeypatch):
+    spool = opened()
+    before = events(spool, 3)
+    spool.append(before)
+    spool.lost("ring", 2)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000)
+    after = events(spool, 3)
+    spool.append(after)
+    assert spool.age_s() == 0.0
+    assert [sequence(event["id"]) for event in before + after] == sorted(
+        sequence(event["id"]) for event in before + after
+    )
+    found = drain(spool)
+    assert without_losses(found) == before + after
+    assert losses(found) == {"ring": 2}
+    monkeypatch.undo()
+    assert spool.age_s() is None
+
+
+def test_of_the_refused_the_newest_are_kept_also_when_the_clock_was_set_back(opened, monkeypatch):
+    spool = opened()
+    for now in (5_000_000_000, 1_000_000_000):
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now)
+        given = events(spool, MAX_REFUSED)
+        spool.append(given)
+        spool.refuse(spool.peek(max_events=MAX_REFUSED), "no")
+    assert [event for _, event in spool.refused()] == given
