@@ -150,6 +150,8 @@ class Agent:
             )
         self._probe = self.watch.probe = self.life.probe = probe
         probe.know_sensor(os.getpid())
+        if probe.left_behind:
+            self._tell_loss("pins.other_layout", probe.left_behind)
         self._health.watching(probe.loader, probe.reason, probe.hooks, said)
         return probe
 

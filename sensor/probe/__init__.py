@@ -44,6 +44,9 @@ class Probe(Protocol):
     def ordinary(self) -> OrdinaryLane:
         """What containers do of themselves, in a ring of its own."""
 
+    left_behind: int
+    """Events that a sensor of another layout had recorded, and nobody can read any more."""
+
     @property
     def kept_ring(self) -> Ring | None:
         """The ring, where it outlives the sensor."""

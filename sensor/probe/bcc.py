@@ -75,6 +75,7 @@ class BccProbe:
 
     loader = "bcc"
     kept_ring = None
+    left_behind = 0
 
     def __init__(self, reason: str, receive: Receive, best_hook: Best = "auto") -> None:
         try:

@@ -59,6 +59,7 @@ class CoreProbe:
         self._pinned: dict[Path, int] = {}
         """Each pin with the descriptor of what it names."""
         self._pinned_maps: set[str] = set()
+        self.left_behind = 0
         if folder is not None:
             self._place, self._held = pins.prepare(folder)
         # Without pins the programs and the map agree on 0.
@@ -197,9 +198,24 @@ class CoreProbe:
         self._pinned.update((self._place / called, self._map(called)) for called in self._pinned_maps)
         self._update(self._map("generation"), struct.pack("=I", 0), struct.pack("=Q", self._generation))
         try:
-            pins.retire(self._folder, self._generation)
+            self.left_behind = pins.retire(self._folder, self._generation, self._unread)
         except OSError as error:
             raise ProbeError(f"{self._folder} cannot be cleared: {error}") from error
+
+    def _unread(self, path: Path) -> int:
+        """Events in the ring that is pinned there, which is of a layout that is not ours. Raises OSError."""
+        descriptor = self._lib.bpf_obj_get(str(path).encode())
+        if descriptor < 0:
+            return 0
+        found: list[bytes] = []
+        try:
+            ring = Ring(descriptor)
+            while ring.read(found.append, POLL_EVENTS):
+                pass
+            ring.close()
+        finally:
+            os.close(descriptor)
+        return len(found)
 
     def _link(self, program: Program) -> int:
         handle = self._programs[program.function]

@@ -35,6 +35,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     ),
     "libbpf_find_vmlinux_btf_id": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int]),
     "bpf_link__fd": (ctypes.c_int, [_P]),
+    "bpf_obj_get": (ctypes.c_int, [ctypes.c_char_p]),
     "bpf_obj_pin": (ctypes.c_int, [ctypes.c_int, ctypes.c_char_p]),
     "bpf_link__pin": (ctypes.c_int, [_P, ctypes.c_char_p]),
     "bpf_map__initial_value": (_P, [_P, _P]),

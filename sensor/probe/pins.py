@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -72,15 +73,25 @@ def link(place: Path, generation: int, name: str) -> Path:
     return place / f"{_LINK}{generation}-{name}"
 
 
-def retire(folder: Path, generation: int) -> None:
-    """Take away the links of other generations, and what has another layout. Raises OSError."""
+def retire(folder: Path, generation: int, unread: Callable[[Path], int]) -> int:
+    """Take away the links of other generations, and what has another layout; how many events that held unread.
+
+    `unread` counts those of the ring that is pinned at a path. Raises OSError.
+    """
     place = folder / layout()
     for path in place.glob(f"{_LINK}*"):
         if not path.name.startswith(f"{_LINK}{generation}-"):
             path.unlink()
+    count = 0
     for other in folder.iterdir():
-        if other != place and other.is_dir():
-            _remove(other)
+        if other == place or not other.is_dir():
+            continue
+        for path in other.glob(f"{_LINK}*"):
+            path.unlink()
+        if (ring := other / "entries").exists():
+            count += unread(ring)
+        _remove(other)
+    return count
 
 
 def unpin(folder: Path) -> int:

@@ -97,3 +97,20 @@ def test_unpin_leaves_nothing(folder: Path, room: int) -> None:
     assert not folder.exists()
     visit(room, "unseen")
     assert words(folder, room) == ["after"]
+
+
+OLDER = "from sensor.probe import pins\npins.layout = lambda: 'older'\n"
+
+
+def test_what_a_sensor_of_another_layout_left_unread_is_counted(folder: Path, room: int) -> None:
+    done = subprocess.run([sys.executable, "-c", OLDER + SENSOR, str(folder), "0"], check=False)
+    assert done.returncode == -9
+    for number in range(5):
+        visit(room, f"gap{number}")
+    probe = open_probe("core", lambda _raw: None, pins=folder)
+    try:
+        # Of each visit at least the join, the program and its end.
+        assert probe.left_behind >= 15
+        assert [path.name for path in folder.iterdir()] == [pins.layout()]
+    finally:
+        probe.close()
