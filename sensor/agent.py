@@ -311,6 +311,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
                 raise _fault(error) from error
             finally:
                 outbox.flush()
+        # Who sent the signal is in the ring by now.
+        agent.turn(probe)
         agent.count(probe)
         agent.records()
         agent.life.note("stopped", signal.Signals(stopping[0]).name)

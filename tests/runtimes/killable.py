@@ -77,7 +77,7 @@ class Killable:
     def start(self, **environment: str) -> None:
         """Begin, and wait until it is ready."""
         program = DIES.format(flag=str(self.flag))
-        before = self._said().count("ready")
+        before = self._said().count("agent: ready")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program, "run", "--loader", "core", *self._options()],
@@ -86,7 +86,7 @@ class Killable:
                 stdout=log,
                 stderr=log,
             )
-        self.until(lambda: self._said().count("ready") > before)
+        self.until(lambda: self._said().count("agent: ready") > before)
 
     def _said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
