@@ -13,7 +13,8 @@ from sensor import __version__
 from sensor.enrich import procfs
 from sensor.entry.lineage import Lineage, login_of
 from sensor.probe import Probe
-from sensor.probe.layout import Signal, Step
+from sensor.probe.layout import Step
+from sensor.probe.signals import Signal
 from sensor.recall import Place
 from sensor.wire import AgentNote, Event
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sensor.probe.hooks import Best
-from sensor.probe.layout import KernelEvent, Signal, Undecodable, decode
+from sensor.probe.layout import KernelEvent, Undecodable, decode
+from sensor.probe.signals import Signal, is_signal
+from sensor.probe.signals import decode as decode_signal
 
 if TYPE_CHECKING:
     from sensor.probe.budget import Budgets
@@ -117,14 +119,12 @@ def receiver(
         if on_raw is not None:
             on_raw(raw)
         try:
+            if is_signal(raw):
+                return on_signal(decode_signal(raw))
             event = decode(raw)
         except Undecodable as error:
-            on_undecodable(str(error))
-        else:
-            if isinstance(event, Signal):
-                on_signal(event)
-            else:
-                on_event(event)
+            return on_undecodable(str(error))
+        return on_event(event)
 
     return receive
 

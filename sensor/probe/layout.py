@@ -194,20 +194,6 @@ class Reached:
     argv: list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A signal that can end the sensor was sent to it. The head and the rest are the sender's."""
-
-    head: Head
-    target: int
-    target_start: int
-    number: int
-    from_kernel: bool
-    """The kernel sent it on its own account; whoever ran at that moment has not."""
-    task: Facts
-    ancestry: tuple[Step, ...]
-
-
 KernelEvent = Setns | Fork | Exec | Exit | Reached
 
 _PATH_LEN: Final = 1024
@@ -227,9 +213,6 @@ _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
 SETNS_TASK: Final = HEAD.size + 8 + 2 * NS.size + _SETNS_SIZES.size
 SETNS_TEXTS: Final = SETNS_TASK + FACTS.size + ANCESTRY_SIZE
 FORK_SIZE: Final = HEAD.size + 8
-_SIGNAL_REST: Final = struct.Struct("=Q4I")
-SIGNAL_TASK: Final = HEAD.size + _SIGNAL_REST.size
-SIGNAL_SIZE: Final = SIGNAL_TASK + FACTS.size + ANCESTRY_SIZE
 EXIT_SIZE: Final = HEAD.size + 8 + 2 * NS.size
 REACHED_BY: Final = HEAD.size + 16
 _REACHED_SIZES: Final = struct.Struct("=2IQ")
@@ -260,7 +243,8 @@ def _name(raw: bytes) -> str:
     return text(raw.split(b"\0", 1)[0])
 
 
-def _head(data: bytes) -> Head:
+def read_head(data: bytes) -> Head:
+    """What every event begins with."""
     kind, flags, time, cookie, start, *ids = HEAD.unpack_from(data)
     return Head(Kind(kind), Flag(flags), time, cookie, start // TICK * TICK, *ids)
 
@@ -269,7 +253,8 @@ def _namespaces(data: bytes, offset: int) -> NsSet:
     return NsSet._make(NS.unpack_from(data, offset))
 
 
-def _facts(data: bytes, offset: int) -> Facts:
+def read_facts(data: bytes, offset: int) -> Facts:
+    """Struct task_facts at an offset."""
     *numbers, comm, cgroup, parent = FACTS.unpack_from(data, offset)
     ns = NsSet._make(numbers[:10])
     rest: list[Any] = [*numbers[10:], _name(comm), _name(cgroup), _name(parent)]
@@ -282,7 +267,8 @@ def _step(data: bytes, offset: int) -> Step:
     return Step(*rest)
 
 
-def _ancestry(data: bytes, offset: int) -> tuple[Step, ...]:
+def read_ancestry(data: bytes, offset: int) -> tuple[Step, ...]:
+    """Struct ancestry at an offset."""
     (length,) = struct.unpack_from("=I", data, offset)
     return tuple(_step(data, offset + 8 + i * ANCESTOR.size) for i in range(min(length, _ANCESTORS)))
 
@@ -315,7 +301,7 @@ def _exe(raw: bytes, head: Head) -> str | None:
 
 
 def _setns(data: bytes) -> Setns:
-    head = _head(data)
+    head = read_head(data)
     at = HEAD.size
     (previous,) = struct.unpack_from("=Q", data, at)
     home, joined = _namespaces(data, at + 8), _namespaces(data, at + 8 + NS.size)
@@ -327,8 +313,8 @@ def _setns(data: bytes) -> Setns:
         previous,
         home,
         joined,
-        _facts(data, SETNS_TASK),
-        _ancestry(data, SETNS_TASK + FACTS.size),
+        read_facts(data, SETNS_TASK),
+        read_ancestry(data, SETNS_TASK + FACTS.size),
         exe=_exe(exe, head),
         argv=_argv(argv, head),
         runtime_pid=runtime_pid or None,
@@ -339,20 +325,20 @@ def _setns(data: bytes) -> Setns:
 
 
 def _fork(data: bytes) -> Fork:
-    return Fork(_head(data), struct.unpack_from("=I", data, HEAD.size)[0])
+    return Fork(read_head(data), struct.unpack_from("=I", data, HEAD.size)[0])
 
 
 def _exit(data: bytes) -> Exit:
     status, calls = struct.unpack_from("=2I", data, HEAD.size)
     at = HEAD.size + 8
-    return Exit(_head(data), status, calls, _namespaces(data, at), _namespaces(data, at + NS.size))
+    return Exit(read_head(data), status, calls, _namespaces(data, at), _namespaces(data, at + NS.size))
 
 
 def _reached(data: bytes) -> Reached:
     how, mnt, target, _ = struct.unpack_from("=4I", data, HEAD.size)
     if how not in tuple(How):
         raise Undecodable(f"unknown way to reach a container {how}")
-    head = _head(data)
+    head = read_head(data)
     exe_len, argv_len, _ = _REACHED_SIZES.unpack_from(data, REACHED_BY + ANCESTOR.size)
     exe, argv = _texts(data, REACHED_TEXTS, exe_len, argv_len)
     return Reached(
@@ -361,15 +347,15 @@ def _reached(data: bytes) -> Reached:
         mnt,
         target,
         _step(data, REACHED_BY),
-        _facts(data, REACHED_TASK),
-        _ancestry(data, REACHED_TASK + FACTS.size),
+        read_facts(data, REACHED_TASK),
+        read_ancestry(data, REACHED_TASK + FACTS.size),
         exe=_exe(exe, head),
         argv=_argv(argv, head),
     )
 
 
 def _exec(data: bytes) -> Exec:
-    head = _head(data)
+    head = read_head(data)
     at = HEAD.size
     home, joined, parent = (_namespaces(data, at + i * NS.size) for i in range(3))
     *lengths, total, exe_mnt, cwd_mnt = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
@@ -379,8 +365,8 @@ def _exec(data: bytes) -> Exec:
         home,
         joined,
         parent,
-        _facts(data, EXEC_TASK),
-        _ancestry(data, EXEC_TASK + FACTS.size),
+        read_facts(data, EXEC_TASK),
+        read_ancestry(data, EXEC_TASK + FACTS.size),
         exe=_exe(exe, head),
         # No component at all is the task's root; the kernel always knows a working directory.
         cwd=None if Flag.CWD_CUT in head.flags else _path(cwd),
@@ -392,30 +378,16 @@ def _exec(data: bytes) -> Exec:
     )
 
 
-def _signal(data: bytes) -> Signal:
-    start, target, number, from_kernel, _ = _SIGNAL_REST.unpack_from(data, HEAD.size)
-    return Signal(
-        _head(data),
-        target,
-        start // TICK * TICK,
-        number,
-        bool(from_kernel),
-        _facts(data, SIGNAL_TASK),
-        _ancestry(data, SIGNAL_TASK + FACTS.size),
-    )
-
-
-_DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent | Signal]]]] = {
+_DECODERS: Final[dict[Kind, tuple[int, Callable[[bytes], KernelEvent]]]] = {
     Kind.SETNS: (SETNS_TEXTS, _setns),
     Kind.FORK: (FORK_SIZE, _fork),
     Kind.EXEC: (EXEC_TEXTS, _exec),
     Kind.EXIT: (EXIT_SIZE, _exit),
     Kind.REACHED: (REACHED_TEXTS, _reached),
-    Kind.SIGNAL: (SIGNAL_SIZE, _signal),
 }
 
 
-def decode(data: bytes) -> KernelEvent | Signal:
+def decode(data: bytes) -> KernelEvent:
     """The event that one record of the ring holds. Raises Undecodable."""
     if len(data) < HEAD.size:
         raise Undecodable(f"{len(data)} bytes are shorter than an event's head")

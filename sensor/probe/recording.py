@@ -17,7 +17,8 @@ import msgpack
 
 from sensor.enrich.known import Known
 from sensor.fault import ExitCode, Fault
-from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Signal, Undecodable, decode
+from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Undecodable, decode
+from sensor.probe.signals import is_signal
 from sensor.wire import Container
 
 VERSION: Final = 3
@@ -86,9 +87,8 @@ def _rest(path: Path, parts: Iterator[Any]) -> Iterator[Part]:
         for part in parts:
             match part:
                 case [1, bytes(raw)]:
-                    event = decode(raw)
-                    if not isinstance(event, Signal):
-                        yield event
+                    if not is_signal(raw):
+                        yield decode(raw)
                 case [2, str(name), int(pid), int(start), dict(namespaces), dict(container)]:
                     yield _known(name, pid, start, namespaces, container)
                 case _:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.probe import BPF_SOURCES, layout, ordinary
+from sensor.probe import BPF_SOURCES, layout, ordinary, signals
 from sensor.probe.counters import COUNTERS
 
 PROGRAM = """
@@ -59,8 +59,8 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "SETNS_TEXTS_LEN": layout.SETNS_TEXTS_LEN,
         "FORK": layout.FORK_SIZE,
         "EXIT": layout.EXIT_SIZE,
-        "SIGNAL": layout.SIGNAL_SIZE,
-        "SIGNAL_TASK": layout.SIGNAL_TASK,
+        "SIGNAL": signals.SIGNAL_SIZE,
+        "SIGNAL_TASK": signals.SIGNAL_TASK,
         "MARK": layout.MARK.size,
         "BUDGET": layout.BUDGET.size,
         "EXEC_TASK": layout.EXEC_TASK,
