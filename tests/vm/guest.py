@@ -149,7 +149,7 @@ def main(file: str, *wanted: str) -> None:
         container.close()
     lsm = Path("/sys/kernel/security/lsm")
     result = {
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-fc")[0],
         "lsm": lsm.read_text().split(",") if lsm.exists() else [],
         "cgroup": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
         "pins": {best: pinned(best) for best in asked["core"]},
