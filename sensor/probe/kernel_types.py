@@ -45,7 +45,7 @@ def features(vmlinux: Path, compiler: bytes) -> list[str]:
         f"-DHAS_pids_cgrp_id={int('pids_cgrp_id' in types)}",
         *(["-DHAS_AUDIT"] if "kuid_t loginuid;" in types else []),
         *_unknown_helpers(types, compiler),
-        *(f"-DOFFSET_mm_struct_{field}={offset}" for field, offset in _mm_offsets().items()),
+        *(f"-DOFFSET_{field}={offset}" for field, offset in _offsets().items()),
     ]
 
 
@@ -61,18 +61,23 @@ def _unknown_helpers(types: str, compiler: bytes) -> list[str]:
 
 _HELPER: Final = re.compile(rb"\(void \*\) ?(BPF_FUNC_[a-z0-9_]+)")
 _ENUMERATOR: Final = re.compile(r"\b(BPF_FUNC_[a-z0-9_]+) =")
-_MM_FIELDS: Final = ("arg_start", "arg_end", "exe_file")
+_FIELDS: Final = {"mm_struct": ("arg_start", "arg_end", "exe_file"), "task_struct": ("nsproxy",)}
+"""Those whose place is taken from BTF, or, in task_struct, compared with what the compiler makes of the types."""
 _TYPE: Final = re.compile(r"^\[(\d+)\] STRUCT '([^']*)'")
 _MEMBER: Final = re.compile(r"^\t'([^']*)' type_id=(\d+) bits_offset=(\d+)")
 
 
-def _mm_offsets() -> dict[str, int]:
-    """Byte offsets in struct mm_struct, whose fields stand in anonymous structs. Raises ProbeError."""
-    members = _struct_members(_bpftool("btf", "dump", "file", str(_BTF)), "mm_struct")
-    missing = [field for field in _MM_FIELDS if field not in members]
-    if missing:
-        raise ProbeError(f"the kernel's types have no mm_struct.{missing[0]}; use --loader core")
-    return {field: members[field] for field in _MM_FIELDS}
+def _offsets() -> dict[str, int]:
+    """Byte offsets by struct and field, also of those that stand in anonymous structs. Raises ProbeError."""
+    dump = _bpftool("btf", "dump", "file", str(_BTF))
+    found: dict[str, int] = {}
+    for struct, fields in _FIELDS.items():
+        members = _struct_members(dump, struct)
+        missing = [field for field in fields if field not in members]
+        if missing:
+            raise ProbeError(f"the kernel's types have no {struct}.{missing[0]}; use --loader core")
+        found |= {f"{struct}_{field}": members[field] for field in fields}
+    return found
 
 
 def _struct_members(dump: str, name: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.vm import kernels
-from tests.vm.kernel_runs import ROWS, WANTED
+from tests.vm.kernel_runs import REFUSED, ROWS, WANTED
 from tests.vm.ways import WAYS
 
 Found = dict[str, dict[str, Any]]
@@ -17,7 +17,6 @@ SERVED = {
     "kprobe": "kprobe __x64_sys_setns, __ia32_sys_setns (fentry: not asked for)",
     "tracepoint": "tracepoint syscalls:sys_exit_setns (fentry: not asked for; kprobe: not asked for)",
 }
-BCC_ON_OLD = "kprobe __x64_sys_setns, __ia32_sys_setns (fentry: bcc sees nothing by it before 5.11)"
 each_row = pytest.mark.parametrize(("kernel", "asked"), ROWS)
 
 
@@ -42,8 +41,6 @@ def test_the_hook_that_is_asked_for_serves(kernel: str, asked: str, found: Found
     hook = row(found, kernel, asked)["hooks"]["setns"]
     if kernel == "here":
         assert hook.startswith(("fentry __", "kprobe __", "tracepoint syscalls:sys_exit_setns"))
-    elif (kernel, asked) == ("bullseye", "bcc:auto"):
-        assert hook == BCC_ON_OLD
     else:
         assert hook == SERVED[asked.partition(":")[2]]
 
@@ -80,3 +77,12 @@ def test_no_program_takes_more_than_a_quarter_of_the_verifiers_steps(kernel: str
     assert "error" not in found[kernel], found[kernel]["error"]
     steps = [one["verified"] for one in found[kernel]["rows"] if "error" not in one]
     assert all(many is None or many < 250_000 for many in steps), steps
+
+
+if REFUSED:
+
+    @pytest.mark.parametrize(("kernel", "asked"), REFUSED)
+    def test_a_loader_that_would_see_nothing_refuses(kernel: str, asked: str, found: Found) -> None:
+        assert "error" not in found[kernel], found[kernel]["error"]
+        (one,) = (each for each in found[kernel]["rows"] if f"{each['loader']}:{each['asked']}" == asked)
+        assert "could not compile" in one["error"]
