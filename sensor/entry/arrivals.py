@@ -119,7 +119,7 @@ class Arrivals:
 
     def _reached(self, event: Reached) -> list[Outcome]:
         container = self._containers.container_at(event.mnt)
-        if container is None or container == self._containers.container_at(event.task.ns.mnt):
+        if container is None or self._is_own(event, container):
             return self._tracker.give_up(event.head.cookie, "inside")
         outcomes: list[Outcome] = []
         if len(self._pending) >= MAX_ARRIVALS:
@@ -127,6 +127,17 @@ class Arrivals:
         live = {} if Flag.THREAD in event.head.flags else {event.head.pid: event.head.start}
         self._pending[event.head.cookie] = _Arrival(event, container, live)
         return [*outcomes, Arrived(event)]
+
+    def _is_own(self, event: Reached, container: str) -> bool:
+        """Whether it is the container's own process that was moved.
+
+        One that has just made itself a mount namespace, as systemd's services do, is told by who moved it.
+        """
+        mnt = event.task.ns.mnt
+        own = self._containers.container_at(mnt)
+        if own is not None or self._containers.is_host(mnt):
+            return own == container
+        return self._containers.container_at(event.by.mnt) == container
 
     def _more(self, arrival: _Arrival, event: Fork | Exec | Exit) -> list[Outcome]:
         full = len(arrival.held) >= MAX_HELD

@@ -51,7 +51,8 @@ def find(init_at: Callable[[int], int | None], proc: Path = procfs.PROC) -> list
     found = []
     for pid, below in members.items():
         start = procfs.stat_start(pid, proc)
-        if start is not None:
+        # One that is about to end has no program any more, and the kernel's mark is gone before its namespaces.
+        if start is not None and procfs.exe(pid, proc) is not None:
             found.append(Visitor(pid, start, tuple(each for depth, each in sorted(below) if depth)))
     return found
 

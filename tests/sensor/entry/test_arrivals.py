@@ -157,6 +157,19 @@ def test_a_containers_own_process_does_not_arrive(event: Reached, arrivals: Arri
     assert kinds(arrivals, command(5), gone(5, HOST)) == []
 
 
+def test_a_service_that_the_containers_systemd_moves_does_not_arrive(arrivals: Arrivals) -> None:
+    """It has made itself a mount namespace before; who comes from the host's, or moved himself, still arrives."""
+    service = HOST._replace(mnt=501)
+    systemd = dataclasses.replace(SHELL, mnt=INSIDE.mnt)
+    moved = [dataclasses.replace(reached(5, ns), by=by) for ns, by in ((service, systemd), (HOST, systemd))]
+    own = reached(5, service)
+    assert [type(arrivals.feed(event)[0]) for event in (moved[0], moved[1], own)] == [
+        Released,
+        Arrived,
+        Arrived,
+    ]
+
+
 def test_a_mount_namespace_of_its_own_makes_nobody_a_start_of_a_container_that_runs(
     arrivals: Arrivals,
 ) -> None:
