@@ -56,6 +56,8 @@ class Activities:
         self._records: dict[bytes, _Record] = {}
         self._unknown: dict[int, int] = {}
         self._lost: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+        """Whose mount namespace it was: what a container lost may be read when it is gone."""
         self._gone: set[int] = set()
         """Mount namespaces that were of no running container at the last collection."""
 
@@ -92,6 +94,7 @@ class Activities:
         if known is None:
             self._unknown_mount(lane, seen)
             return
+        self._names[seen.mnt] = known.id
         if len(self._records) >= MAX_RECORDS:
             self._count("ordinary.too_many")
             return
@@ -138,6 +141,7 @@ class Activities:
             self._records = {key: kept for key, kept in self._records.items() if mount_of(key) not in over}
             for mnt in over:
                 self._lost.pop(mnt, None)
+                self._names.pop(mnt, None)
         self._gone = gone - over
 
     def lost(self, lane: OrdinaryLane) -> None:
@@ -156,8 +160,9 @@ class Activities:
                 count=more,
             )
             known = self._at_mount(mnt)
-            if known is not None:
-                loss["container_id"] = known.id
+            container = known.id if known is not None else self._names.get(mnt)
+            if container is not None:
+                loss["container_id"] = container
             self._emit(loss)
 
     def _again(self, event: Activity) -> Activity:

@@ -157,3 +157,16 @@ def test_a_container_that_is_only_late_keeps_what_was_counted(lane, activities, 
     activities.collect(lane)
 
     assert MNT in lane.tally
+
+
+def test_what_a_container_lost_is_told_of_it_though_it_is_gone_when_that_is_read(
+    lane, activities, running, told
+):
+    do(lane, activities, seen(1))
+    lane.tally[MNT] = Tally(10, 1, 9)
+    known = running.pop(MNT)
+
+    activities.lost(lane)
+
+    assert told[-1]["kind"] == "loss"
+    assert (told[-1]["container_id"], told[-1]["count"]) == (known.id, 9)
