@@ -108,7 +108,6 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	READ(mine, task->nsproxy);
 	READ(parent, task->real_parent);
 	READ(theirs, parent->nsproxy);
-	note_runtime(task, parent);
 	crossed = theirs && mine != theirs && mounts_of(theirs) != place->owners.task;
 	if (!place->init && has_left(parent, place->owners.task)) {
 		begin = *flags; /* a container that uses what is not its own from the start is followed */
@@ -146,6 +145,7 @@ static __always_inline int judge_marked(struct place *place, u32 old_tid, u32 ti
 
 	if (old_tid != tid)
 		marks_delete(&old_tid);
+	mark->flags &= ~FLAG_THREAD;
 	*flags |= mark->flags & MARK_SENT;
 	if (place->mnt != mark->joined.mnt && !place->init) {
 		set_init(place->mnt, tid);
@@ -162,6 +162,7 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct task_struct *parent = 0;
 	struct place place = {};
 	struct mark *found;
 	struct mark mark = {};
@@ -170,6 +171,8 @@ ON_RAW_TRACEPOINT(sched_process_exec)
 	u32 flags = 0;
 	int tell;
 
+	READ(parent, task->real_parent);
+	note_runtime(task, parent); /* a user's podman has crossed when it starts one */
 	read_place(task, bprm, &place);
 	if (is_stray(&place))
 		flags = FLAG_STRAY;

@@ -98,6 +98,9 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 			mark.within = previous = old->cookie;
 			mark.flags = old->flags & FLAG_EXECUTED ? 0 : old->flags & FLAG_MOVED;
 		}
+		if (tid != (u32)(bpf_get_current_pid_tgid() >> 32))
+			mark.flags |=
+				FLAG_THREAD; /* its end says nothing of the process, nor which goes last */
 		mark.cookie = bpf_ktime_get_boot_ns();
 		mark.calls = 1;
 		mark.home = *was;

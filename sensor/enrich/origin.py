@@ -59,9 +59,9 @@ def origin(pid: int, start: int | None, hint: str | None = None, proc: Path = pr
         return _supervised(pid, above, proc)
     if named is None:
         made = None if stat is None else byhand.container_of(pid, stat.ppid, proc)
-        return (
-            None if made is None else Origin(made, "unknown", cgroup=_own_cgroup(procfs.cgroups(pid, proc)))
-        )
+        if stat is None or made is None:
+            return None
+        return Origin(made, "unknown", cgroup=_own_cgroup(pid, stat.ppid, proc))
     runtime = named.runtime
     if above is not None and runtime in {"unknown", "cri"}:
         # The cgroup of a pod looks the same whether docker or containerd runs it.
@@ -101,10 +101,15 @@ def _supervised(pid: int, above: Supervisor, proc: Path) -> Origin | None:
     container = bundle.of_init(pid, above.pid, proc) if above.serves_pod else above.container
     if container is None:
         return None
-    return Origin(container, above.runtime, cgroup=_own_cgroup(procfs.cgroups(pid, proc)), supervisor=above)
+    return Origin(container, above.runtime, cgroup=_own_cgroup(pid, above.pid, proc), supervisor=above)
 
 
-def _own_cgroup(lines: list[str]) -> str | None:
-    """The first cgroup path that is not the root: the container's own, whatever it is called."""
-    paths = [line.split(":", 2)[-1] for line in lines]
+def _own_cgroup(pid: int, outside: int, proc: Path) -> str | None:
+    """The first cgroup path of `pid` that is not the root, whatever it is called, nor also that of `outside`.
+
+    A container without a cgroup of its own stays where its supervisor is: in a person's session, with all else
+    that he runs.
+    """
+    theirs = set(procfs.cgroups(outside, proc))
+    paths = [line.split(":", 2)[-1] for line in procfs.cgroups(pid, proc) if line not in theirs]
     return next((path for path in paths if path.strip("/")), None)

@@ -156,6 +156,20 @@ def conmon_exec_id(ancestry: list[Ancestor]) -> str | None:
     return None
 
 
+def is_podman_exec(ancestry: list[Ancestor], container: str) -> bool:
+    """Whether podman's own conmon for an exec in this container stands above, on the host's side.
+
+    Of a container without a cgroup of its own nothing else tells podman's exec from a namespace join. Whoever
+    may run podman could forge it: he might as well use podman.
+    """
+    for step in ancestry:
+        if step["comm"] == "conmon" and step["side"] != "container":
+            exe, made = step["exe"] or "", of_argv(step["argv"] or [])
+            installed = exe.startswith("/usr/") and exe.rpartition("/")[2] == "conmon"
+            return installed and made is not None and made.container == container and made.exec_id is not None
+    return False
+
+
 def login_of(uid: int, session: int, name: Callable[[int], str | None]) -> Login | None:
     """The login that a process descends from; (uid_t)-1 says that it descends from none."""
     if uid == _UNSET:

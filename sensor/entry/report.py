@@ -21,7 +21,7 @@ from sensor.entry.crossing import (
     Stopped,
 )
 from sensor.entry.describe import UNKNOWN_CONTAINER, ending, first, process_of, unseen
-from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, login_of
+from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, is_podman_exec, login_of
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.rhythm import Rhythm
 from sensor.probe.layout import Exec, Flag, Reached, Step
@@ -123,6 +123,8 @@ class Reporter:
             # It executed in place before it was looked at: this is the command, not what called for it.
             who = Ancestor(**{**who, "exe": None, "argv": None})
         ancestry = self._outside(crossing, _chain(crossing, event))
+        if way == "ns-join" and known and known.cgroup is None and is_podman_exec(ancestry, known.id):
+            way = "podman-exec"
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         if undecided:

@@ -20,7 +20,7 @@ from vagrant.local.dockerd import Dockerd
 pytestmark = pytest.mark.runtimes
 
 WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *cgroups.WAYS, *podman.WAYS]
-QUIET: list[Quiet] = [*docker.QUIET]
+QUIET: list[Quiet] = [*docker.QUIET, *podman.QUIET]
 
 ONE_COMMAND = ("entry", "exit", "session_end")
 MARKER = "true"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.runtimes.ways.way import Way
+from tests.runtimes.ways.way import Quiet, Way
 
 _podman = partial(Way, means="podman-exec", above=("conmon",), exec_id=True)
 
@@ -24,6 +24,34 @@ WAYS = [
     ),
     _podman("podman exec, runc", into="podman-runc", run="{podman} exec {id} id", by="runc"),
     _podman("podman exec, a user namespace", into="podman-userns", run="{podman} exec {id} id", by="crun"),
+    # A user's podman has no cgroup of its own on cgroup v1: its conmon tells, while it lives.
+    # It is in its user namespace already.
+    _podman(
+        "podman exec, by a user",
+        into="podman-rootless",
+        run="{podman} exec {id} sleep 1",
+        runs="sleep 1",
+        by="runc",
+        verdict="ns-only",
+        namespaces="ipc mnt net pid uts",
+    ),
+    _podman(
+        "podman exec, by a user who keeps his id",
+        into="podman-rootless-keep-id",
+        run="{podman} exec {id} sleep 1",
+        runs="sleep 1",
+        by="runc",
+        verdict="ns-only",
+    ),
+    Way(
+        "nsenter -a into a user's container",
+        into="podman-rootless",
+        run="nsenter -t {pid} -a -U id",
+        means="ns-join",
+        verdict="ns-only",
+        by="nsenter",
+        above=("nsenter", "sh"),
+    ),
     Way(
         "nsenter -a -U into a user namespace",
         into="podman-userns",
@@ -32,5 +60,26 @@ WAYS = [
         verdict="ns-only",
         by="nsenter",
         above=("nsenter", "sh"),
+    ),
+]
+
+QUIET = [
+    Quiet(
+        "podman run",
+        into="podman-crun",
+        run="{podman} --runtime crun run --cidfile {made} --rm --net=none {image} id",
+    ),
+    Quiet(
+        "podman run, by a user",
+        into="podman-rootless",
+        run="{podman} --runtime runc run --rm --net=none {image} id",
+    ),
+    Quiet("podman cp in", into="podman-crun", run="{podman} cp {programs}/docker_api.py {id}:/tmp/"),
+    Quiet("podman cp out", into="podman-crun", run="{podman} cp {id}:/etc/passwd - >/dev/null"),
+    Quiet("podman top", into="podman-crun", run="{podman} top {id}; {podman} inspect {id}"),
+    Quiet(
+        "podman attach",
+        into="podman-crun",
+        run="timeout 2 {podman} attach --no-stdin --sig-proxy=false {id} || true",
     ),
 ]

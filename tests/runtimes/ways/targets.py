@@ -141,9 +141,66 @@ def _podman(runtime: str, *options: str) -> Start:
 
         made = podman("--runtime", runtime, "run", "-d", "--net=none", *options, PODMAN_IMAGE, *SLEEP)
         pid = int(podman("inspect", "-f", "{{.State.Pid}}", made))
-        words = {"podman": shlex.join(command)}
+        words = {"podman": shlex.join(command), "image": PODMAN_IMAGE}
         uid = Path(f"/proc/{pid}").stat().st_uid
         name = podman("inspect", "-f", "{{.Name}}", made)
+        return Target(made, name, pid, "podman", own(pid), words, image=PODMAN_IMAGE, uid=uid)
+
+    return start
+
+
+_USER = 60_123
+"""Of somebody who exists only in a mount namespace of these tests."""
+_ACCOUNTS = {
+    "passwd": f"rootless:x:{_USER}:{_USER}::%s:/bin/sh\n",
+    "group": f"rootless:x:{_USER}:\n",
+    "subuid": "rootless:200000:65536\n",
+    "subgid": "rootless:200000:65536\n",
+}
+
+
+def rootless_engine(ground: Ground) -> list[str]:
+    """Podman's command line for a user who is not root, with our image in his own store."""
+    folder = Path(ground.undo.enter_context(TemporaryDirectory(prefix="nsr-")))
+    folder.chmod(0o755)
+    for name, line in _ACCOUNTS.items():
+        now = Path("/etc", name).read_text(encoding="utf-8") if Path("/etc", name).exists() else ""
+        (folder / name).write_text(now + (line % folder if "%" in line else line), encoding="utf-8")
+    limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
+    (folder / "containers.conf").write_text(limits, encoding="ascii")
+    for name in ("home", "run"):
+        (folder / name).mkdir(mode=0o700)
+        os.chown(folder / name, _USER, _USER)
+    mounts = " && ".join(f"mount --bind {folder / name} /etc/{name}" for name in _ACCOUNTS)
+    (folder / "as-user").write_text(
+        f"#!/bin/sh\n{mounts} && exec setpriv --reuid={_USER} --regid={_USER} --clear-groups env -i "
+        f'"PATH=$PATH" HOME={folder / "home"} XDG_RUNTIME_DIR={folder / "run"} '
+        f'CONTAINERS_CONF={folder / "containers.conf"} "$@"\n',
+        encoding="ascii",
+    )
+    (folder / "as-user").chmod(0o755)
+    command = ["unshare", "--mount", "--propagation", "private", str(folder / "as-user"), "podman"]
+    command += ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=file"]
+    subprocess.run(
+        [*command, "import", "-", PODMAN_IMAGE], input=root_file_system(), check=True, capture_output=True
+    )
+    return command
+
+
+def _rootless(*options: str) -> Start:
+    def start(ground: Ground) -> Target:
+        command: list[str] = ground.once("rootless-engine", rootless_engine)
+
+        def podman(*arguments: str) -> str:
+            done = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+            return done.stdout.strip().splitlines()[-1]
+
+        made = podman("--runtime", "runc", "run", "-d", "--net=none", *options, PODMAN_IMAGE, *SLEEP)
+        ground.undo.callback(podman, "rm", "-f", "-t", "0", made)
+        pid = int(podman("inspect", "-f", "{{.State.Pid}}", made))
+        uid = Path(f"/proc/{pid}").stat().st_uid
+        name = podman("inspect", "-f", "{{.Name}}", made)
+        words = {"podman": shlex.join(command), "image": PODMAN_IMAGE}
         return Target(made, name, pid, "podman", own(pid), words, image=PODMAN_IMAGE, uid=uid)
 
     return start
@@ -159,3 +216,5 @@ target("docker-cat")(_docker("-i", command=("cat",)))
 target("podman-crun")(_podman("crun"))
 target("podman-runc")(_podman("runc"))
 target("podman-userns")(_podman("crun", "--uidmap=0:100000:65536"))
+target("podman-rootless")(_rootless())
+target("podman-rootless-keep-id")(_rootless("--userns=keep-id"))
