@@ -94,6 +94,35 @@ static __always_inline int has_left(struct task_struct *parent, struct mnt_names
 }
 
 /*
+ * A process that has changed its root and goes on: what else it starts is of the same crossing. It is told
+ * as one that was born in it.
+ */
+static __always_inline void begin_above(struct task_struct *task, struct task_struct *parent,
+					struct mark *mark)
+{
+	struct event_fork event = {};
+	struct fs_struct *mine = 0, *theirs = 0;
+	struct vfsmount *root = 0, *root_above = 0;
+	u32 tid = 0;
+
+	READ(mine, task->fs);
+	READ(root, mine->root.mnt);
+	READ(theirs, parent->fs);
+	if (!theirs)
+		return;
+	READ(root_above, theirs->root.mnt);
+	READ(tid, parent->pid);
+	if (root != root_above || marks_lookup(&tid))
+		return;
+	set_mark(tid, mark);
+	fill_head(&event.head, EVENT_FORK, parent);
+	event.head.cookie = mark->cookie;
+	event.head.flags = mark->flags;
+	event.parent = event.head.ppid;
+	send(&event, sizeof(event));
+}
+
+/*
  * Tells of a start, of a task that is in a known mount namespace without descending from its first process,
  * and of one whose root or executable lies in another one than its own.
  */
@@ -131,6 +160,8 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	if (!*flags || !may_tell(task, BUDGET_STRAY))
 		return 0;
 	begin_here(task, from ? from : task, mark);
+	if (!from && place->owners.root != place->owners.task)
+		begin_above(task, parent, mark);
 	return 1;
 }
 
