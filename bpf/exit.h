@@ -31,7 +31,7 @@ static __always_inline void exit_marked(struct task_struct *task, u32 tid, int l
 	marks_delete(&tid);
 	if ((live > 0 && (mark.flags & FLAG_EXECUTED)) || (mark.flags & MARK_UNTOLD))
 		return;
-	send_exit(task, &mark, live > 0 ? FLAG_THREAD : 0);
+	send_exit(task, &mark, live > 0 ? FLAG_THREAD : mark.flags & FLAG_THREAD);
 }
 
 static __always_inline void exit_init(struct task_struct *task, u32 pid)
