@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from tests.runtimes.ways.hybrid import no_controller_in_v2
@@ -102,10 +103,26 @@ def _docker(*options: str, command: tuple[str, ...] = SLEEP) -> Start:
     return start
 
 
+def _folder(ground: Ground, prefix: str) -> Path:
+    """A folder of podman's, gone at the end: what conmon started to clean up may be writing there still."""
+    folder = Path(mkdtemp(prefix=prefix))
+
+    def clear() -> None:
+        for _ in range(20):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"{folder} cannot be removed")
+
+    ground.undo.callback(clear)
+    return folder
+
+
 def engine(ground: Ground) -> list[str]:
     """Podman's command line, with all that it keeps in a folder of its own, and our image in it."""
     ground.crun()
-    folder = Path(ground.undo.enter_context(TemporaryDirectory(prefix="nsp-")))
+    folder = _folder(ground, "nsp-")
     limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
     (folder / "containers.conf").write_text(limits, encoding="ascii")
     places = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]
@@ -161,7 +178,7 @@ _ACCOUNTS = {
 
 def rootless_engine(ground: Ground) -> list[str]:
     """Podman's command line for a user who is not root, with our image in his own store."""
-    folder = Path(ground.undo.enter_context(TemporaryDirectory(prefix="nsr-")))
+    folder = _folder(ground, "nsr-")
     folder.chmod(0o755)
     for name, line in _ACCOUNTS.items():
         now = Path("/etc", name).read_text(encoding="utf-8") if Path("/etc", name).exists() else ""
@@ -184,6 +201,9 @@ def rootless_engine(ground: Ground) -> list[str]:
     subprocess.run(
         [*command, "import", "-", PODMAN_IMAGE], input=root_file_system(), check=True, capture_output=True
     )
+    # Ends the process that keeps the user's namespaces.
+    ground.undo.callback(subprocess.run, [*command, "system", "migrate"], check=True, capture_output=True)
+    ground.undo.callback(_remove_all, command)
     return command
 
 
@@ -196,7 +216,6 @@ def _rootless(*options: str) -> Start:
             return done.stdout.strip().splitlines()[-1]
 
         made = podman("--runtime", "runc", "run", "-d", "--net=none", *options, PODMAN_IMAGE, *SLEEP)
-        ground.undo.callback(podman, "rm", "-f", "-t", "0", made)
         pid = int(podman("inspect", "-f", "{{.State.Pid}}", made))
         uid = Path(f"/proc/{pid}").stat().st_uid
         name = podman("inspect", "-f", "{{.Name}}", made)
