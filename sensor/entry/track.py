@@ -186,7 +186,9 @@ class Tracker:
         crossing.setns = event
         previous = self._crossings.get(event.previous)
         if previous and previous is not crossing and (session := previous.session):
-            crossing.within = session if len(session.around()) < MAX_NESTED else None
+            around = session.around()
+            inside = any(one is crossing for one in around)  # told twice: a session is not within itself
+            crossing.within = session if len(around) < MAX_NESTED and not inside else None
         if not thread:
             crossing.live[event.head.pid] = event.head.start
         return [*evicted, Crossed(crossing, event)]
