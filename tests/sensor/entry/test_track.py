@@ -394,14 +394,3 @@ def test_a_session_that_flooded_lasts_while_a_crossing_out_of_it_does() -> None:
     for _ in range(3):
         tracker.reconcile(lambda _pid, _start: False, THREAD_NS * 2, lambda: {NEXT})
     assert tracker.open_sessions == 1
-
-
-def test_a_session_is_never_within_itself_whatever_is_told() -> None:
-    """A cookie that is told twice, as a recording could, must not have the sensor go round for ever."""
-    tracker = Tracker(Doors())
-    tracker.feed(setns(5, INSIDE))
-    tracker.feed(execution(5, INSIDE))
-    tracker.feed(setns(5, INSIDE, cookie=78, previous=COOKIE))
-    tracker.feed(execution(5, INSIDE, cookie=78))
-    tracker.feed(setns(5, INSIDE, previous=78))
-    assert kinds(tracker, gone(5, cookie=78))
