@@ -168,27 +168,32 @@ class CoreProbe:
         raise _RefusedError(purpose, program.target, -result)
 
     def _attach(self, choice: Choice) -> None:
-        attached: list[tuple[int, Program]] = []
+        attached: list[tuple[int, str, Program]] = []
         for purpose, program in self._wanted:
             link = self._link(program)
             if link:
                 self._links.append(link)
-                attached.append((link, program))
+                attached.append((link, purpose, program))
                 choice.attached(purpose, program)
             elif not (program.optional and ctypes.get_errno() in _NO_SUCH_FUNCTION):
                 raise _RefusedError(purpose, program.target, ctypes.get_errno())
 
         # Only now: were one of them refused, pins would keep those before it at work beside the next try's.
-        for link, program in attached:
-            self._pin_link(link, program)
+        for link, purpose, program in attached:
+            self._pin_link(link, purpose, program)
 
-    def _pin_link(self, link: int, program: Program) -> None:
+    def _pin_link(self, link: int, purpose: str, program: Program) -> None:
+        """Those of kprobes and tracepoints can be pinned since Linux 5.15: before, another way serves, or none."""
         if self._place is None:
             return
         called = f"{program.function}-{program.target.replace(':', '-')}"
         path = pins.link(self._place, self._generation, called)
         if self._lib.bpf_link__pin(link, str(path).encode()):
-            raise ProbeError(f"{path} cannot be pinned: {why(ctypes.get_errno())}")
+            code = ctypes.get_errno()
+            for pinned in self._pinned:
+                pinned.unlink(missing_ok=True)
+            self._pinned.clear()
+            raise _RefusedError(purpose, f"pinning {program.target}", code)
         self._pinned[path] = self._lib.bpf_link__fd(link)
 
     def _take_turn(self) -> None:

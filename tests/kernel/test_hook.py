@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES, open_probe, receiver
+from sensor.probe import BPF_SOURCES, core, open_probe, pins, receiver
 from sensor.probe.core import CoreProbe
 from sensor.probe.hooks import Choice
+from sensor.probe.libbpf import load_library
 
 pytestmark = pytest.mark.kernel
 
@@ -51,3 +53,30 @@ def test_a_program_that_the_kernel_refuses_costs_its_hook_and_not_the_sensor(
     probe.close()
     assert probe.hooks["ordinary_exec"].startswith("none (raw_tracepoint: on_ordinary_exec E")
     assert probe.hooks["exec"] == "raw_tracepoint sched_process_exec"
+
+
+def test_a_link_that_cannot_be_pinned_costs_its_hook_and_leaves_no_pin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+    library = load_library()
+    pin = library.bpf_link__pin
+
+    def refuses(link: int, path: bytes) -> int:
+        if b"on_ordinary_exec" not in path:
+            return int(pin(link, path))
+        ctypes.set_errno(errno.EINVAL)
+        return -1
+
+    monkeypatch.setattr(library, "bpf_link__pin", refuses)
+    monkeypatch.setattr(core, "load_library", lambda: library)
+    folder = Path("/sys/fs/bpf/nsentry-test-hook")
+    try:
+        probe = open_probe("core", receiver(lambda _event: None, pytest.fail), pins=folder)
+        probe.close()
+        assert "pinning sched_process_exec EINVAL" in probe.hooks["ordinary_exec"]
+        links = [path.name for path in folder.glob("*/link-*")]
+        assert len(links) == len(set(links)) > 0
+        assert not [link for link in links if "ordinary" in link]
+    finally:
+        pins.unpin(folder)
