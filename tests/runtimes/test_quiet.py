@@ -87,10 +87,15 @@ class Day:
         lines = [" ".join(step["argv"] or []) for step in (told["entered_by"], *told["ancestry"])]
         return any(folder in line for folder in self.folders for line in lines)
 
-    def alerted(self) -> list[dict[str, Any]]:
-        """The alerts of this day's containers, the visit's apart."""
+    def alerted(self) -> list[tuple[str, str]]:
+        """The alerts on visits to this day's containers, the last visit's apart: title and sentence.
+
+        Others are on how a container is configured: the day has some that lead to the host, systemd's for one.
+        """
         alerts = self.stack.read("alerts", "list", "--state", "all", "--limit", "100000")
-        return [each for each in alerts if each["container"]["id"] in {None, *self.work.made}]
+        visits = [each for each in alerts if "/container/" not in each["session"]]
+        ours = [each for each in visits if each["container"]["id"] in self.work.made]
+        return [(each["title"], each["sentence"]) for each in ours]
 
 
 def brief(told: dict[str, Any]) -> tuple[object, ...]:
