@@ -64,7 +64,11 @@ def test_who_reaches_into_a_containers_process_has_entered_it_and_what_it_does_i
         )
     )
     dockerd.docker("kill", waiting)
-    watching.until(lambda: any(event["kind"] == "session_end" for event in watching.events))
+    watching.until(
+        lambda: any(
+            event["kind"] == "session_end" and event["session"] == entry["id"] for event in watching.events
+        )
+    )
     assert len(watching.of("entry", waiting)) == 1
 
 
