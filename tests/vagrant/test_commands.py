@@ -119,7 +119,15 @@ def test_up_starts_again_after_it_was_killed_and_keeps_what_was_seen(lab, folder
 
 def _sensors(folder: Path) -> list[dict[str, Any]]:
     listed = subprocess.run(
-        [BIN / "nsentry-controller", "--state", folder / "controller", "sensors", "list", "--replaced", "--json"],
+        [
+            BIN / "nsentry-controller",
+            "--state",
+            folder / "controller",
+            "sensors",
+            "list",
+            "--replaced",
+            "--json",
+        ],
         check=True,
         capture_output=True,
         text=True,
