@@ -27,6 +27,10 @@ for pass in 1 2 3; do for module in /modules/*; do $b insmod $module 2>/dev/null
 options=trans=virtio,version=9p2000.L,msize=512000
 $b mount -t 9p -o $options,cache=loose,ro host /root || $b poweroff -f
 for folder in /tmp /run /var/tmp /mnt; do $b mount -t tmpfs tmpfs /root$folder; done
+# The project may lie in one of these: it comes by a way of its own.
+root=$($b cat /repository)
+$b mkdir -p "/root$root"
+$b mount -t 9p -o $options,cache=loose,ro repository "/root$root" || $b poweroff -f
 $b mkdir /root/mnt/out
 $b mount -t 9p -o $options out /root/mnt/out || $b poweroff -f
 $b mount -t proc proc /root/proc
@@ -94,9 +98,15 @@ def _qemu(kernel: Kernel, initramfs: Path, out: Path) -> list[str]:
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
         *("-kernel", str(kernel.image), "-initrd", str(initramfs)),
         *("-virtfs", f"{share},path=/,mount_tag=host,readonly=on"),
-        *("-virtfs", f"{share},path={out},mount_tag=out"),
+        *("-virtfs", f"{share},path={_escaped(ROOT)},mount_tag=repository,readonly=on"),
+        *("-virtfs", f"{share},path={_escaped(out)},mount_tag=out"),
         *("-append", "console=ttyS0 quiet panic=-1 mitigations=off lsm=lockdown,yama,bpf cgroup_no_v1=all"),
     ]
+
+
+def _escaped(path: Path) -> str:
+    """A path as qemu's options take it: a comma would end it."""
+    return str(path).replace(",", ",,")
 
 
 def _initramfs(kernel: Kernel) -> bytes:
@@ -106,6 +116,7 @@ def _initramfs(kernel: Kernel) -> bytes:
     parts = [_entry(folder, 0o040755, b"") for folder in ("bin", "dev", "modules", "proc", "root")]
     parts.append(_entry("bin/busybox", 0o100755, Path(busybox).read_bytes()))
     parts.append(_entry("init", 0o100755, _INIT.encode()))
+    parts.append(_entry("repository", 0o100644, str(ROOT).encode()))
     # Numbered, so that the shell's * gives them in their order.
     for number, module in enumerate(kernel.modules):
         parts.append(_entry(f"modules/{number:02}-{module.name}", 0o100644, module.read_bytes()))
