@@ -28,7 +28,7 @@ options=trans=virtio,version=9p2000.L,msize=512000
 $b mount -t 9p -o $options,cache=loose,ro host /root || $b poweroff -f
 for folder in /tmp /run /var/tmp /mnt; do $b mount -t tmpfs tmpfs /root$folder; done
 # The project may lie in one of these: it comes by a way of its own.
-root=$($b cat /repository)
+root=$($b cat /place)
 $b mkdir -p "/root$root"
 $b mount -t 9p -o $options,cache=loose,ro repository "/root$root" || $b poweroff -f
 $b mkdir /root/mnt/out
@@ -116,7 +116,7 @@ def _initramfs(kernel: Kernel) -> bytes:
     parts = [_entry(folder, 0o040755, b"") for folder in ("bin", "dev", "modules", "proc", "root")]
     parts.append(_entry("bin/busybox", 0o100755, Path(busybox).read_bytes()))
     parts.append(_entry("init", 0o100755, _INIT.encode()))
-    parts.append(_entry("repository", 0o100644, str(ROOT).encode()))
+    parts.append(_entry("place", 0o100644, str(ROOT).encode()))
     # Numbered, so that the shell's * gives them in their order.
     for number, module in enumerate(kernel.modules):
         parts.append(_entry(f"modules/{number:02}-{module.name}", 0o100644, module.read_bytes()))
