@@ -46,6 +46,9 @@ from sensor.wire import Event, Missing, Update
 _NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
 """Why a crossing is given up, so that the kernel need not follow it either."""
 
+STARTED_S: Final = 1.0
+"""How long after a mount namespace of no container began /proc is looked through for containers. At most once
+in that time, whatever begins."""
 LOOK_NS: Final = 30_000_000_000
 """How often /proc is looked through for visitors that no hook saw. Nanoseconds."""
 
@@ -94,6 +97,7 @@ class Watch:
         self._doors = doors
         self._visitors: set[tuple[int, int]] = set()
         self._next_look = 0
+        self._look_again = 0.0
         self._tracker = Tracker(doors)
         self._arrivals = Arrivals(self._tracker, doors)
         self._cgroups: dict[str, list[int]] = {}
@@ -128,6 +132,11 @@ class Watch:
         """Learn the containers that run already, and tell the kernel, so that no exec in them is a start."""
         self.probe = probe
         probe.know_init(self._doors.host_mnt, 1)
+        found = self._learn_running(probe)
+        self._look_for_visitors(probe)
+        return found
+
+    def _learn_running(self, probe: Probe) -> int:
         found = self._containers.sweep()
         for known in found:
             if known.mnt is not None:
@@ -138,7 +147,6 @@ class Watch:
                 self._know_cgroup(known)
             self._metadata.complete(known, self._settled.put)
             self._note(known)
-        self._look_for_visitors(probe)
         return len(found)
 
     def _look_for_visitors(self, probe: Probe) -> None:
@@ -297,6 +305,8 @@ class Watch:
             self._count("entry.mount_of_no_container")
             if self.probe and self._containers.at_mount(ns.mnt) is None:
                 self.probe.forget_mount(ns.mnt)
+                # A user's runtime may execute itself in there first: whose it is shows once that is through.
+                self._look_again = self._look_again or time.monotonic() + STARTED_S
             return
         self._note(known)
         self._know_cgroup(known)
@@ -336,6 +346,9 @@ class Watch:
         """Send what the metadata worker has learned, and what has waited long enough. Never waits."""
         for outcome in self._arrivals.due(self.clock(), self.stand):
             self._act(outcome)
+        if self.probe and self._look_again and time.monotonic() >= self._look_again:
+            self._look_again = 0.0
+            self._learn_running(self.probe)
         while True:
             try:
                 known = self._settled.get_nowait()
