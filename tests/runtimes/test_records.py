@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -114,13 +115,18 @@ def test_a_daemon_that_is_killed_is_told_and_read_again_when_it_is_back():
         assert heard.until(action="exec_start", container=web).command == "echo back"
         assert len(heard.of(action="source_up")) == 2
         assert len({each.key for each in heard.said}) == len(heard.said)
-        assert not heard.sources.troubles()
+        # Other daemons of this machine come and go as they like; ours is read again.
+        ours = str(daemon.folder)
+        end = time.monotonic() + 30
+        while any(ours in each for each in heard.sources.troubles()):
+            assert time.monotonic() < end, heard.sources.troubles()
+            time.sleep(0.1)
 
 
 def test_containerd_says_the_pid_of_an_exec(containerd):
     with hearing(containerd.socket) as heard:
         heard.until(action="source_up")
-        name = "records"
+        name = f"records-{secrets.token_hex(4)}"  # runc keeps its state in one folder for all containerds
         ctr = ["/usr/bin/ctr", "-a", str(containerd.socket)]
         subprocess.run([*ctr, "run", "-d", "localhost/busybox:test", name, "sleep", "600"], check=True)
         try:
