@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from sensor.enrich import daemon
 from sensor.enrich.daemon import TIMEOUT_S, DeadlineSocket, UnexpectedError, away
+from sensor.enrich.facts import section
 from sensor.records.said import Said
 from sensor.wire import RecordSource
 
@@ -111,8 +112,8 @@ def parse(document: object, source: RecordSource, place: str, owner: int) -> Sai
     """What an event says; None for one that is no record: of an image, a health status, or not well made."""
     if not isinstance(document, dict):
         return None
-    actor = _map(document, "Actor")
-    attributes = _map(actor, "Attributes")
+    actor = section(document, "Actor")
+    attributes = section(actor, "Attributes")
     action, _, command = _text(document, "Action").partition(": ")
     kind, when = document.get("Type"), document.get("timeNano")
     if not isinstance(when, int) or isinstance(when, bool) or not 0 < when < 2**63:
@@ -140,11 +141,6 @@ def parse(document: object, source: RecordSource, place: str, owner: int) -> Sai
         code=int(code[:9]) if ends else None,
         detail=detail,
     )
-
-
-def _map(document: dict[str, Any], name: str) -> dict[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _text(document: dict[str, Any], name: str) -> str:

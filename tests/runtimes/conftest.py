@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 
 import pytest
 
+from sensor.probe import BPF_SOURCES
+from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd, unavailable
 
 IMAGE = "busybox:test"
@@ -28,6 +31,15 @@ def dockerd():
     with Dockerd(runtimes={"crun": "/usr/bin/crun"}) as daemon:
         daemon.image(IMAGE, changes=["LABEL from=import"])
         yield daemon
+
+
+@pytest.fixture(scope="module", params=["core", "bcc"])
+def watching(request, dockerd, tracefs):
+    """A watch of the tests' daemon by each loader. A module that needs another one has its own."""
+    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
+    watching = Watching(request.param, [str(dockerd.socket)])
+    yield watching
+    watching.close()
 
 
 @pytest.fixture

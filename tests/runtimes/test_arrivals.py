@@ -10,20 +10,11 @@ from pathlib import Path
 import pytest
 
 from sensor.enrich import cgroupfs, procfs
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.fixture(scope="module")

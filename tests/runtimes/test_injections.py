@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from tests.runtimes.ways.way import PROGRAMS
@@ -20,14 +19,6 @@ pytestmark = pytest.mark.runtimes
 
 INJECT = [sys.executable, str(PROGRAMS / "inject.py")]
 WAITS = "while [ ! -e /go ]; do sleep 0.1; done; busybox true; exec sleep 3600"
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.fixture

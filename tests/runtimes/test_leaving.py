@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from tests.runtimes.ways.way import PROGRAMS
@@ -24,14 +23,6 @@ pytestmark = pytest.mark.runtimes
 PYTHON = sys.executable
 TRUE = ["/bin/busybox", "true"]
 WAITS = "while [ ! -e /go ]; do sleep 0.1; done; rm /go; busybox true"
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.fixture(scope="module")

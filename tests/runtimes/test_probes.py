@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
@@ -17,14 +15,6 @@ pytestmark = pytest.mark.runtimes
 
 CHECK = "wget -q -O /dev/null http://127.0.0.1:1/ || true"
 EVERY_SECOND = ("--health-interval=1s", "--health-timeout=20s")
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd, tracefs: None) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 def means(watching: Watching, container: str) -> list[str]:

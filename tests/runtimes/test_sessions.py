@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
@@ -18,14 +17,6 @@ pytestmark = pytest.mark.runtimes
 
 POWERS = ("--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined")
 LAST = ["busybox", "true"]
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.fixture(scope="module")

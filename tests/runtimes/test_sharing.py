@@ -9,7 +9,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from tests.runtimes.ways.targets import PODMAN_IMAGE, SLEEP, Ground, engine
@@ -18,14 +17,6 @@ from vagrant.local.dockerd import Dockerd
 pytestmark = pytest.mark.runtimes
 
 SHARED = {"net": ("--network", "-n"), "pid": ("--pid", "-p"), "ipc": ("--ipc", "-i")}
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.fixture(scope="module")

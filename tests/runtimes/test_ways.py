@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from sensor.probe import BPF_SOURCES
 from tests.runtimes.watching import Watching
 from tests.runtimes.ways import cgroups, docker, joins, podman
 from tests.runtimes.ways.targets import Ground
@@ -30,14 +29,6 @@ MARKER = "true"
 def ground(dockerd: Dockerd) -> Iterator[Ground]:
     with ExitStack() as undo:
         yield Ground(dockerd, undo)
-
-
-@pytest.fixture(scope="module", params=["core", "bcc"])
-def watching(request: pytest.FixtureRequest, dockerd: Dockerd) -> Iterator[Watching]:
-    subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    watching = Watching(request.param, [str(dockerd.socket)])
-    yield watching
-    watching.close()
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
