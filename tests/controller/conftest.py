@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
-from controller.store import migrate, schema
+from controller.store import migrate, project, schema
 from tests.controller import make
 from tests.controller.serving import Served
 
@@ -53,6 +53,20 @@ def host(store):
     """The store with one enrolled host, `make.HOST`."""
     store.write(add_host)
     return make.HOST
+
+
+@pytest.fixture
+def take(store, host):
+    """Projects each event given; only for kinds that are told without the `events` table."""
+
+    def take_in(*events):
+        def apply(connection):
+            for event in events:
+                project.apply(connection, host, event)
+
+        store.write(apply)
+
+    return take_in
 
 
 @pytest.fixture(scope="session")

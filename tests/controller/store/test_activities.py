@@ -3,25 +3,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from controller.store import activities, containers, hosts, project
 from controller.store.losses import SHOWN
 from tests.controller import make
-
-
-@pytest.fixture
-def take(store, host):
-    """Projects each; activities need no `events` row."""
-
-    def take_in(*events):
-        def apply(connection):
-            for event in events:
-                project.apply(connection, host, event)
-
-        store.write(apply)
-
-    return take_in
 
 
 def kinds(store, **more):

@@ -5,20 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.store import configurations, containers, project
+from controller.store import configurations, containers
 from tests.controller import make
-
-
-@pytest.fixture
-def take(store, host):
-    def take_in(*events):
-        def apply(connection):
-            for event in events:
-                project.apply(connection, host, event)
-
-        store.write(apply)
-
-    return take_in
 
 
 def kept(store):
