@@ -53,6 +53,7 @@ class Wanted:
     command: str | None = None
     """None where it is not known whole: cut, or with a secret taken out."""
     uid: int = 0
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Listening:
     source: str
     since: int
     away: int | None = None
+    owner: int = 0
+    """The uid that the daemon runs as."""
     delay: int = 0
     """How late its records come after the visits, the longest of late. Nanoseconds."""
 
@@ -156,7 +159,9 @@ def first(wanted: Wanted, sources: Iterable[Listening]) -> tuple[Status, str]:
     source = SOURCES.get(wanted.means)
     if source is None:
         return "unchecked", "the way in is not known, so neither is who would have told"
-    if not any(each.source == source for each in sources):
+    if wanted.runtime == "cri-o":
+        return "unchecked", "CRI-O has no stream of events: nobody tells of its execs"
+    if not any(_speaks_for(each, source, wanted) for each in sources):
         return "unchecked", f"no {source} has been listened to on this host"
     return "awaited", f"{source} may still tell"
 
@@ -164,9 +169,14 @@ def first(wanted: Wanted, sources: Iterable[Listening]) -> tuple[Status, str]:
 def last(wanted: Wanted, sources: Iterable[Listening], lost: int = 0) -> tuple[Status, str]:
     """What is said of it when its time is up. `lost`: how many events of the host were lost meanwhile."""
     source = SOURCES.get(wanted.means, "")
-    mine = [each for each in sources if each.source == source]
+    mine = [each for each in sources if _speaks_for(each, source, wanted)]
     if not any(each.heard(wanted.time) for each in mine):
         return "unchecked", f"{source} was not listened to at that time"
     if lost:
         return "unchecked", f"{lost} events of this host were lost at that time, perhaps its record"
     return "unrecorded", f"{source} was listened to at that time, and told of no such exec"
+
+
+def _speaks_for(daemon: Listening, source: str, wanted: Wanted) -> bool:
+    """Whether it would have told of the visit: root's daemon knows nothing of a user's, nor the other way."""
+    return daemon.source == source and daemon.owner == wanted.uid

@@ -15,6 +15,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from controller.detect.join import UNASKED
 from controller.detect.rule import ADMIN_MEANS
 from controller.exposure import exposures
 from sensor.wire import printable
@@ -39,7 +40,6 @@ _CALLER_IS_OUTSIDE: Final = frozenset(
     {"ns-join", "runc-exec", "podman-exec", "proc-root", "cgroup-join", "inject"}
 )
 """Means whose process outside belongs to whoever came in; with the others it is the runtime's."""
-_NO_RECORD: Final = frozenset({"ns-join", "runc-exec", "proc-root", "cgroup-join", "inject"})
 
 
 def sentence(
@@ -122,7 +122,7 @@ def _record(means: str, record: Mapping[str, Any] | None) -> str:
         return f"{'perhaps ' if record['confidence'] == 'weak' else ''}recorded by {record['source']}"
     if record is not None and record["status"] != "unchecked":
         return "record awaited" if record["status"] == "awaited" else "no record of it"
-    return "no record of it" if means in _NO_RECORD else "record not checked"
+    return "no record of it" if means in UNASKED else "record not checked"
 
 
 def _what(entry: Event) -> str:

@@ -50,6 +50,7 @@ def wanted(entry: Event) -> join.Wanted:
         pid=process["pid"] if process is not None else None,
         command=" ".join(process["argv"]) if whole and process is not None else None,
         uid=entry["entered_by"]["uid"],
+        runtime=entry["container"]["runtime"],
     )
 
 
@@ -62,7 +63,8 @@ def ask(connection: Connection, host: str, entry: Event, now: int) -> None:
         return
     visit = wanted(entry)
     same = row is not None and (row["means"], row["container"]) == (visit.means, visit.container)
-    if row is not None and (row["status"] == "recorded" or same):
+    nobody_tells = visit.runtime == "cri-o"  # which may be learned late
+    if row is not None and (row["status"] == "recorded" or (same and not nobody_tells)):
         return
     listening = sources(connection, host)
     status, reason = join.first(visit, listening)
@@ -200,9 +202,11 @@ def hear(connection: Connection, host: str, event: Event) -> None:
         "since": row["since"] if row and resumed else event["time"],
         "away": None,
         "delay": row["delay"] if row else 0,
+        "owner": event["owner"],
     }
     if event["action"] == "source_away":
         made |= {"away": event["time"], "since": row["since"] if row else event["time"]}
+        made["owner"] = row["owner"] if row else event["owner"]
     elif resumed and row is None:
         made["since"] = int(event["detail"]["why"]) if event["detail"]["why"].isdecimal() else event["time"]
     put(connection, _s, made)
@@ -211,7 +215,8 @@ def hear(connection: Connection, host: str, event: Event) -> None:
 def sources(connection: Connection, host: str) -> list[join.Listening]:
     """The record sources of a host."""
     rows = connection.execute(select(_s).where(_s.c.host == host)).mappings()
-    return [join.Listening(row["source"], row["since"], row["away"], row["delay"]) for row in rows]
+    names = ("source", "since", "away", "owner", "delay")
+    return [join.Listening(**{name: row[name] for name in names}) for row in rows]
 
 
 def _wanted(row: RowMapping) -> join.Wanted:

@@ -270,6 +270,7 @@ record_sources = Table(
     Column("since", BigInteger, nullable=False),  # from when on what it said was read, by the host's clock
     Column("away", BigInteger),
     Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
+    Column("owner", BigInteger, nullable=False, server_default="0"),  # the uid that the daemon runs as
 )
 
 attributions = Table(

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On each kernel that we say we run on, both loaders take the best hook, and see every way in."""
+"""On each kernel that we say we run on, the best hook is taken and every way in is seen.
+
+By core; by bcc on the machine's own kernel, and elsewhere with VM_LOADERS (`make test-vm`).
+"""
 
 from __future__ import annotations
 

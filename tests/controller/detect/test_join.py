@@ -133,6 +133,20 @@ def test_no_verdict_is_given_on_what_was_not_listened_to():
     assert join.first(replace(VISIT, means="unknown"), heard)[0] == "unchecked"
 
 
+def test_a_daemon_speaks_for_the_visits_of_its_own_user_alone():
+    theirs = replace(VISIT, means="podman-exec", uid=1000)
+    roots, users = Listening("podman", 0), Listening("podman", 0, owner=1000)
+    assert join.last(theirs, [roots, replace(users, away=1)])[0] == "unchecked"
+    assert join.last(theirs, [roots, users])[0] == "unrecorded"
+    assert join.last(replace(theirs, uid=0), [users])[0] == "unchecked"
+
+
+def test_of_cri_o_nobody_tells_although_a_containerd_runs_beside_it():
+    visit = replace(VISIT, means="cri-exec", runtime="cri-o")
+    assert join.first(visit, [Listening("containerd", 0)])[0] == "unchecked"
+    assert join.first(replace(visit, runtime="cri"), [Listening("containerd", 0)])[0] == "awaited"
+
+
 @given(st.lists(st.integers(0, 10**12), max_size=50))
 def test_the_deadline_follows_the_usual_delay_within_bounds(delays):
     usual = 0
