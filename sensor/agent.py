@@ -42,6 +42,10 @@ from sensor.watch import Watch
 from sensor.wire import Event, Loss
 
 _log: Final = logging.getLogger(__name__)
+MAX_RECORDS: Final = 20
+"""Records that are passed on in one turn: the kernel's ring waits meanwhile, and anybody's daemon may talk."""
+ALL_RECORDS: Final = 1000
+"""The same at the end, when no turn comes after."""
 _POLL_MS: Final = 100
 _COUNTERS_S: Final = 1.0
 _LOOK_S: Final = 5.0
@@ -248,9 +252,9 @@ class Agent:
                 self.watch.sweep(probe)
                 self._tell_loss(name, lost)
 
-    def records(self) -> None:
-        """Pass on what the runtimes said, and what of it was lost."""
-        for said in self.sources.take():
+    def records(self, limit: int = MAX_RECORDS) -> None:
+        """Pass on what the runtimes said, `limit` of it at most, and what of it was lost."""
+        for said in self.sources.take(limit):
             self._emit(record(said, self._next_id(), self._redact))
             if said.action in CHANGING and said.container is not None:
                 self.watch.changed(said.container)
@@ -314,7 +318,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         # Who sent the signal is in the ring by now.
         agent.turn(probe)
         agent.count(probe)
-        agent.records()
+        agent.records(ALL_RECORDS)
         agent.life.note("stopped", signal.Signals(stopping[0]).name)
         outbox.flush()
     return ExitCode.OK

@@ -30,7 +30,7 @@ from sensor.entry.track import Tracker
 from sensor.probe.ring import Ring
 from sensor.waiting import Incomplete, Waiting
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the form of all that is kept. What another version kept is void."""
 HERE_NS: Final = 30_000_000_000
 """How often it is kept that the sensor runs, where nothing else is to be kept. Nanoseconds."""
@@ -157,7 +157,7 @@ def _place(row: bytes | None) -> Place | None:
         return None
     try:
         match msgpack.unpackb(row):
-            case [2, str(boot), ring, int(position), int(pid), int(start), int(time_), dict(told)]:
+            case [3, str(boot), ring, int(position), int(pid), int(start), int(time_), dict(told)]:
                 return Place(boot, ring, position, pid, start, time_, told)
     except (ValueError, msgpack.exceptions.UnpackException):
         pass

@@ -98,6 +98,7 @@ class Watch:
         self._visitors: set[tuple[int, int]] = set()
         self._next_look = 0
         self._look_again = 0.0
+        self._turned_away: set[int] = set()
         self._tracker = Tracker(doors)
         self._arrivals = Arrivals(self._tracker, doors)
         self._cgroups: dict[str, list[int]] = {}
@@ -132,12 +133,11 @@ class Watch:
         """Learn the containers that run already, and tell the kernel, so that no exec in them is a start."""
         self.probe = probe
         probe.know_init(self._doors.host_mnt, 1)
-        found = self._learn_running(probe)
+        found = self._learn(probe, self._containers.sweep())
         self._look_for_visitors(probe)
         return found
 
-    def _learn_running(self, probe: Probe) -> int:
-        found = self._containers.sweep()
+    def _learn(self, probe: Probe, found: list[Known]) -> int:
         for known in found:
             if known.mnt is not None:
                 probe.know_init(known.mnt, known.init_pid)
@@ -197,6 +197,8 @@ class Watch:
         if self.probe and now >= self._next_look:
             self._next_look = now + LOOK_NS
             self._look_for_visitors(self.probe)
+            if self.configured:
+                self.configured.keep({known.id for known in self._containers.all()})
         followed = self.probe.budget.followed if self.probe else set
         for outcome in self._arrivals.reconcile(_alive, now, followed):
             self._count("entry.reconciled")
@@ -307,6 +309,7 @@ class Watch:
                 self.probe.forget_mount(ns.mnt)
                 # A user's runtime may execute itself in there first: whose it is shows once that is through.
                 self._look_again = self._look_again or time.monotonic() + STARTED_S
+                self._turned_away.add(ns.mnt)
             return
         self._note(known)
         self._know_cgroup(known)
@@ -348,7 +351,8 @@ class Watch:
             self._act(outcome)
         if self.probe and self._look_again and time.monotonic() >= self._look_again:
             self._look_again = 0.0
-            self._learn_running(self.probe)
+            mounts, self._turned_away = self._turned_away, set()
+            self._learn(self.probe, self._containers.find_in(mounts))
         while True:
             try:
                 known = self._settled.get_nowait()
@@ -356,8 +360,9 @@ class Watch:
                 return
             self._note(known)
             # Of one that stopped while no sensor ran nothing more may be known than what was told of it.
-            if self.configured and (known.settings or self._containers.by_id(known.id) is known):
-                self.configured.tell(known)
+            runs = self._containers.by_id(known.id) is known
+            if self.configured and (known.settings or runs):
+                self.configured.tell(known, runs=runs)
             self._containers.touch(known)
             container, missing = known.description
             for event in self._waiting.pop(known.id):

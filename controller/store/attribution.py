@@ -258,7 +258,7 @@ def _lost(connection: Connection, host: str, time: int) -> int:
     query = select(events.c.body).where(
         events.c.host == host,
         events.c.kind == "loss",
-        events.c.time >= time - join.EXACT_WINDOW_NS,
+        events.c.time.between(time - join.EXACT_WINDOW_NS, time + join.EXACT_WINDOW_NS),
     )
     causes = [body for body in connection.execute(query).scalars() if not body["cause"].startswith("kernel.")]
     return sum(body["count"] for body in causes)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,6 +79,16 @@ class Containers:
         """Every container that is known now."""
         with self._lock:
             return list(self._by_id.values())
+
+    def find_in(self, mounts: Set[int]) -> list[Known]:
+        """The containers that are new in these mount namespaces, by a look at every process. Drops nothing."""
+        groups: dict[str, list[Resident]] = defaultdict(list)
+        for resident in residents(self._proc):
+            if resident.mnt in mounts:
+                groups[resident.origin.container].append(resident)
+        with self._lock:
+            found = [self._adopt(group) for group in groups.values()]
+        return [known for known in found if known is not None]
 
     def sweep(self) -> list[Known]:
         """Look at every process, and bring the map up to date; the containers that are new in it.

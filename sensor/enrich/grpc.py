@@ -116,6 +116,7 @@ class Stream:
         self._service = service
         self._connected = connected
         self._data = bytearray()
+        self._begun = False
         self._end = False
 
     def read(self, wait_s: float) -> bytes | None:
@@ -164,6 +165,10 @@ class Stream:
                     _framed(_WINDOW_UPDATE, 0, 0, room) + _framed(_WINDOW_UPDATE, 0, 1, room)
                 )
             self._data += payload[1 : len(payload) - payload[0]] if flags & _PADDED and payload else payload
+        if kind == _HEADERS and stream == 1:
+            if flags & _END_STREAM and not self._begun:
+                raise RefusedError(f"{self._service.path} has no such service")
+            self._begun = True
         self._end = self._end or (kind in {_DATA, _HEADERS} and stream == 1 and bool(flags & _END_STREAM))
 
 

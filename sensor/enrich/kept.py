@@ -37,6 +37,7 @@ def pack(known: Known, witnesses: list[Witness]) -> bytes:
                 astuple(known.supervisor) if known.supervisor else None,
                 None if checks is None else [astuple(check) for check in checks],
                 witnesses,
+                sorted(known.lent),
             ]
         )
     )
@@ -46,7 +47,7 @@ def unpack(data: bytes) -> tuple[Known, list[Witness]]:
     """The container, and the processes that prove its mount namespaces."""
     try:
         named, pid, start, namespaces, container, missing, cgroup, nested, *rest = msgpack.unpackb(data)
-        supervisor, checks, witnesses = rest
+        supervisor, checks, witnesses, lent = rest
         known = Known(
             named,
             pid,
@@ -57,6 +58,7 @@ def unpack(data: bytes) -> tuple[Known, list[Witness]]:
             cgroup=cgroup,
             nested=nested,
             supervisor=Supervisor(*supervisor) if supervisor else None,
+            lent=frozenset(lent),
         )
         known.remember(cast("Container", container), cast("dict[str, Missing]", missing))
         if checks is not None:

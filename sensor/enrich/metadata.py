@@ -54,6 +54,11 @@ class _Job:
     known: Known = field(compare=False)
     done: list[Done] = field(compare=False)
     tries: int = field(default=0, compare=False)
+    fresh: bool = field(default=False, compare=False)
+    """What is known is of before: it needs an answer although nothing is pending."""
+    anew: bool = field(default=False, compare=False)
+    """It was asked for again while a daemon answered: the answer may be of before."""
+    asking: bool = field(default=False, compare=False)
 
 
 class Metadata:
@@ -103,7 +108,7 @@ class Metadata:
         Nothing in `known.missing` is pending then. Where nothing is pending now, it is called at once, in
         the caller's thread. It must be quick and must not raise: put it on a queue.
         """
-        if known.pending and self._enqueue(known, on_done):
+        if known.pending and self._enqueue(known, on_done, fresh=False):
             return
         if known.pending:
             self._count("metadata.too_many")
@@ -112,18 +117,20 @@ class Metadata:
 
     def again(self, known: Known, on_done: Done) -> None:
         """Ask once more about a container that was changed, and call `on_done` as `complete` does."""
-        if not self._enqueue(known, on_done):
+        if not self._enqueue(known, on_done, fresh=True):
             self._count("metadata.too_many")
 
-    def _enqueue(self, known: Known, on_done: Done) -> bool:
+    def _enqueue(self, known: Known, on_done: Done, *, fresh: bool) -> bool:
         with self._condition:
             job = self._jobs.get(id(known))
             if job is not None:
                 job.done.append(on_done)
+                job.fresh = job.fresh or fresh
+                job.anew = job.anew or (fresh and job.asking)
                 return True
             if len(self._jobs) >= MAX_WAITING:
                 return False
-            job = _Job(time.monotonic(), next(self._order), known, [on_done])
+            job = _Job(time.monotonic(), next(self._order), known, [on_done], fresh=fresh)
             self._jobs[id(known)] = job
             heapq.heappush(self._heap, job)
             self._condition.notify()
@@ -162,20 +169,34 @@ class Metadata:
 
     def _try(self, job: _Job) -> None:
         known = job.known
+        with self._condition:
+            job.asking, job.anew = True, False
         answered = self._ask(known)
         job.tries += 1
-        if known.pending and not answered and job.tries <= len(self._waits) and self._worth_waiting(job):
-            with self._condition:
-                job.due = time.monotonic() + self._waits[job.tries - 1]
-                heapq.heappush(self._heap, job)
+        if (
+            (known.pending or job.fresh)
+            and not answered
+            and job.tries <= len(self._waits)
+            and self._worth_waiting(job)
+        ):
+            self._later(job, self._waits[job.tries - 1])
             return
         if known.pending:
             self._count("metadata.incomplete")
             known.settle()
         with self._condition:
-            del self._jobs[id(known)]
+            if not job.anew:
+                del self._jobs[id(known)]
+        if job.anew:
+            self._later(job, 0.0)
+            return
         for done in job.done:
             done(known)
+
+    def _later(self, job: _Job, wait_s: float) -> None:
+        with self._condition:
+            job.asking, job.due = False, time.monotonic() + wait_s
+            heapq.heappush(self._heap, job)
 
     def _worth_waiting(self, job: _Job) -> bool:
         """A container that has ended may be removed at any time: it gets half of the tries."""

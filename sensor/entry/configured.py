@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Set
 from typing import Final, Literal
 
 from sensor.enrich.configuration import NOTHING
@@ -15,6 +16,8 @@ from sensor.wire import Configuration, Event, Missing, Settings
 SHARED_MATTERS: Final = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 """Kinds that a container usually has of its own. Most share the user namespace, and all the time namespace."""
 
+MAX_STARTED: Final = 16384
+"""Containers whose start is remembered; they need not run any more."""
 CHANGING: Final = frozenset({"network_connect", "network_disconnect", "rename", "restart", "update"})
 """Actions of runtimes' records after which a container may be configured otherwise than before."""
 
@@ -35,25 +38,32 @@ class Configured:
         self._redact = redact
         self._host = host
         self._told: dict[str, tuple[str | None, Settings]] = {}
-        self._started: set[str] = set()
+        self._started: OrderedDict[str, None] = OrderedDict()
 
     def started(self, container: str) -> None:
         """Its start was seen: what is told next of it holds from its beginning."""
         self._told.pop(container, None)
-        self._started.add(container)
+        self._started[container] = None
+        if len(self._started) > MAX_STARTED:
+            self._started.popitem(last=False)
 
     def stopped(self, container: str) -> None:
-        """Nothing more will be told of it."""
+        """It will not change any more. What its sources know may still come, and then holds from its start."""
         self._told.pop(container, None)
-        self._started.discard(container)
 
-    def tell(self, known: Known) -> None:
-        """All that its sources know has been learned, for the first time or anew."""
+    def keep(self, running: Set[str]) -> None:
+        """Forget those that are not among these: their stop was not seen."""
+        for gone in self._told.keys() - running:
+            del self._told[gone]
+
+    def tell(self, known: Known, *, runs: bool = True) -> None:
+        """All that its sources know has been learned, for the first time or anew. `runs`: it has not stopped."""
         settings, missing = self._settings(known)
         before, now = self._told.get(known.id), (known.container["name"], settings)
         if before == now:
             return
-        self._told[known.id] = now
+        if runs:
+            self._told[known.id] = now
         self._emit(
             Configuration(
                 id=self._next_id(),

@@ -40,6 +40,8 @@ class EventStream:
     def __init__(self, path: str) -> None:
         """From now on. Raises AwayError."""
         self.path = path
+        self.skipped = 0
+        """Always: it keeps nothing, so that one that cannot be read is behind it when it is asked anew."""
         service = Service(path)
         self._stream = service.open(SUBSCRIBE, protobuf.pack({1: [_TOPICS]}))
         self.owner = service.owner or 0

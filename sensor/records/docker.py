@@ -53,6 +53,8 @@ class EventStream:
     def __init__(self, path: str, since: int | None) -> None:
         """From `since` on, ns by the daemon's clock, or from now on. Raises AwayError, UnexpectedError."""
         self.path = path
+        self.skipped = 0
+        """Events that were too long, or no JSON, since this was last set to 0."""
         connection = http.client.HTTPConnection("localhost")
         try:
             self._socket: DeadlineSocket = daemon.connect(path, time.monotonic() + TIMEOUT_S)
@@ -75,6 +77,7 @@ class EventStream:
             raise UnexpectedError(f"{path} answered {self._response.status} when asked for events")
         libpod = "libpod" in (self._response.getheader("Server") or "").lower()
         self.source: RecordSource = "podman" if libpod else "docker"
+        self._within = False
 
     def read(self, wait_s: float) -> Said | None:
         """The next event that is a record, None at the end. Raises AwayError: none in time; UnexpectedError."""
@@ -88,17 +91,22 @@ class EventStream:
                 raise UnexpectedError(f"{self.path} ended its events early: {error!r}") from error
             if not line:
                 return None
-            if len(line) > MAX_LINE:
-                raise UnexpectedError(f"{self.path} sent an event of more than {MAX_LINE} bytes")
-            said = self._said(line)
+            said = self._said(line) if self._whole(line) else None
             if said is not None:
                 return said
+
+    def _whole(self, line: bytes) -> bool:
+        """Whether it is a line, and not a part of one that is too long: all parts of that are passed by."""
+        whole, self._within = not self._within, not line.endswith(b"\n")
+        self.skipped += whole and self._within
+        return whole and not self._within
 
     def _said(self, line: bytes) -> Said | None:
         try:
             document = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UnexpectedError(f"{self.path} sent an event that is not JSON") from error
+        except (ValueError, RecursionError):
+            self.skipped += 1  # asked for again it would come again: what is behind it is worth more
+            return None
         return parse(document, self.source, self.path, self.owner)
 
     def close(self) -> None:

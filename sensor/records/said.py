@@ -9,7 +9,7 @@ from hashlib import blake2b
 from time import CLOCK_BOOTTIME, clock_gettime_ns, time_ns
 from typing import Final
 
-from sensor.wire import Event, Record, RecordSource
+from sensor.wire import MAX_TEXT, Event, Record, RecordSource
 
 MAX_DETAIL: Final = 256
 """Characters of one detail."""
@@ -53,7 +53,8 @@ def record(said: Said, event_id: str, redact: Callable[[list[str]], tuple[list[s
     """The event of the wire. `redact` hides secrets in words."""
     command = said.command
     if command is not None:
-        command = " ".join(redact(command.split(" "))[0])
+        # Bounded before it is searched for secrets, for that costs; and after, for a secret at the cut is no word.
+        command = " ".join(redact(command[: 2 * MAX_TEXT].split(" "))[0])[:MAX_TEXT]
     return Record(
         id=event_id,
         time=said.time,

@@ -41,6 +41,8 @@ class Stream(Protocol):
     """What a daemon says, as it comes."""
 
     owner: int
+    skipped: int
+    """Events that could not be read, since this was last set to 0."""
 
     @property
     def source(self) -> RecordSource:
@@ -78,8 +80,11 @@ class Reader:
         self.path = path
         self.trouble: str | None = None
         """Why it is not read now, once it was."""
+        self.refused = False
+        """It has no such service, and is not asked again while the sensor runs."""
         self._open = open_
-        self._since = since
+        self.since = since
+        """How far it was read, ns by its clock."""
         self._put = put
         self._count = count
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -113,9 +118,14 @@ class Reader:
             reason = "it ended the stream"
             try:
                 self._follow(backoff)
-            except RefusedError:
+            except RefusedError as error:
                 self._count("records.refused")
-                return  # it has no such service
+                reason = str(error)
+                if not self._seen:
+                    self._gone(reason)  # it had been taken to be up
+                    self.trouble = None
+                    self.refused = True
+                    return  # it has no such service
             except (AwayError, UnexpectedError) as error:
                 if isinstance(error, HungError) and self.trouble is None and self._source:
                     continue  # silent for long: opened anew, from where it was
@@ -123,13 +133,14 @@ class Reader:
             if self._stopping.is_set():
                 return
             self._gone(reason)
-            if not Path(self.path).exists() and not self._source:
+            if not Path(self.path).exists() and (not self._source or self.path.startswith("/proc/")):
+                self.trouble = None  # a daemon in a mount namespace of its own comes back under another path
                 return
             self._stopping.wait(backoff.failed())
 
     def _follow(self, backoff: Backoff) -> None:
         """Read until the stream ends, or raises."""
-        since = self._since
+        since = self.since
         # Daemons answer before they listen to themselves: what happens in between is asked for too.
         begin = since if since is not None else time.time_ns() - 10**9
         stream = self._stream = self._open(self.path, begin)
@@ -142,6 +153,7 @@ class Reader:
             while (said := stream.read(IDLE_S)) is not None:
                 backoff.succeeded()
                 fresh += 1
+                self._tell_skipped(stream)
                 self._take(said)
                 opened = said.read - said.time > 10**9  # it speaks of the past still
                 if (
@@ -153,6 +165,13 @@ class Reader:
                     self._say(GAP, f"it remembers the last {docker.KEPT_BY_DOCKER} events only")
         finally:
             stream.close()
+            self._tell_skipped(stream)
+
+    def _tell_skipped(self, stream: Stream) -> None:
+        if stream.skipped:
+            self._count("records.skipped")
+            self._say(GAP, f"{stream.skipped} events could not be read")
+            stream.skipped = 0
 
     def _opened(self, stream: Stream, since: int | None) -> None:
         """Tell that it is read, unless it was only opened anew."""
@@ -166,7 +185,7 @@ class Reader:
             self._say(GAP, "it keeps nothing of the past")
 
     def _take(self, said: Said) -> None:
-        self._since = max(self._since or 0, said.time)
+        self.since = max(self.since or 0, said.time)
         if said.key in self._seen:
             self._count("records.repeated")
             return
@@ -269,8 +288,8 @@ class Sources:
             found |= dict.fromkeys(sockets.discover_cri(self._proc), _open_containerd)
             for path, open_ in found.items():
                 reader = self._readers.get(path)
-                if reader is None:  # one that refused is not asked again while the sensor runs
-                    since = self._since(path)
+                if reader is None or not (reader.alive() or reader.refused):
+                    since = self._since(path) if reader is None else reader.since
                     self._readers[path] = reader = Reader(path, open_, since, self._put, self._count)
                     reader.start()
             self._stopping.wait(LOOK_S)

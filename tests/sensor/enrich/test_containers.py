@@ -76,6 +76,18 @@ def test_a_start_makes_a_container_with_what_the_kernel_knows(tree, known):
     assert known.sharing("pid", tree.inode(f"pid-{A}")) == [found]
 
 
+def test_a_look_into_some_mounts_finds_only_there_and_drops_nothing(tree, known):
+    tree.add(50, "containerd-shim", argv=SHIM)
+    gone = start(known, tree, 60, A, "m", ppid=50)
+    tree.remove(60)
+    tree.add(70, start=100, mnt="n", cgroup=f"/docker/{B}", nspid=(1,))
+    tree.add(80, start=100, mnt="o", cgroup=f"/docker/{C}", nspid=(1,))
+
+    assert [found.id for found in known.find_in({tree.inode("n")})] == [B]
+    assert known.by_id(A) is gone, "its stop is still to be read"
+    assert known.by_id(C) is None
+
+
 def test_the_same_start_told_twice_is_one_container(tree, known):
     assert start(known, tree, 60, A, "m") is start(known, tree, 60, A, "m")
     assert len(known) == 1

@@ -106,6 +106,18 @@ def test_no_message_is_a_refusal(serve):
         Cri(serve(REFUSAL)).facts(A)
 
 
+def test_a_stream_without_any_answer_is_a_refusal(serve):
+    stream = Service(serve(REFUSAL)).open("/a", b"")
+    with contextlib.closing(stream), pytest.raises(RefusedError, match="no such service"):
+        stream.read(5.0)
+
+
+def test_a_stream_that_ends_after_an_answer_is_an_end(serve):
+    with contextlib.closing(Service(serve(answer(b"one"))).open("/a", b"")) as stream:
+        assert stream.read(5.0) == b"one"
+        assert stream.read(5.0) is None
+
+
 def test_a_long_message_comes_in_frames_and_more_than_the_bound_is_refused(serve, monkeypatch):
     long = protobuf.pack({1: "x" * 100_000})
     service = Service(serve(answer(long)))

@@ -88,6 +88,20 @@ def test_a_container_that_is_complete_is_told_at_once_and_not_asked_for(tree, kn
         assert len(daemon.asked) == 1
 
 
+def test_a_change_told_while_its_daemon_is_away_is_asked_for_until_it_is_back(tree, known, tmp_path):
+    one = known()
+    with Bench(tree, str(tmp_path / "s"), waits=(0.05,) * 400) as bench:
+        with FakeDaemon(tmp_path / "s", records(record(A))):
+            bench.complete(one)
+        (tmp_path / "s").unlink(missing_ok=True)
+        bench.metadata.again(one, bench.done.put)
+        with pytest.raises(queue.Empty):
+            bench.done.get(timeout=0.05)
+        with FakeDaemon(tmp_path / "s", records(record(A, Name="/new"))):
+            assert bench.done.get(timeout=PATIENCE_S) is one
+    assert one.container["name"] == "new"
+
+
 def test_the_second_daemon_is_asked_when_the_first_does_not_know(tree, known, tmp_path):
     with (
         FakeDaemon(tmp_path / "1", records()) as first,

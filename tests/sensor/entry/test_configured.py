@@ -56,6 +56,21 @@ def test_a_container_that_starts_again_is_told_again_and_one_that_was_there_is_f
     assert [event["because"] for event in told] == ["found", "start"]
 
 
+def test_a_container_that_ended_before_its_daemon_answered_is_told_and_not_kept(configured, told):
+    configured.started("c1")
+    configured.stopped("c1")
+    configured.tell(container(memory=1), runs=False)
+    configured.tell(container(memory=1), runs=False)
+    assert [event["because"] for event in told] == ["start", "start"]
+
+
+def test_what_is_kept_of_containers_is_of_those_that_run(configured, told):
+    configured.tell(container(memory=1))
+    configured.keep(set())
+    configured.tell(container(memory=1))
+    assert [event["because"] for event in told] == ["found", "found"]
+
+
 def test_the_kernel_says_which_namespaces_are_the_hosts_and_secrets_stay_here(configured, told):
     configured.tell(container(entrypoint=["run", "--token=secret"]))
     settings = told[0]["settings"]

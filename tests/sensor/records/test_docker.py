@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.records.docker import parse
+from sensor.records.docker import MAX_LINE, EventStream, parse
 from sensor.records.said import Said, marks, record
+from sensor.wire import MAX_TEXT
 
 WHEN = 1_795_486_216_919_302_461
 ID = "1b" * 32
@@ -124,3 +129,45 @@ def test_how_far_a_place_was_read_is_what_it_said_last_not_what_the_sensor_said_
         Said("docker", "/run/docker.sock", "source_away", 99), "h/b/99", lambda words: (words, False)
     )
     assert marks([*events, away]) == {"/run/docker.sock": 9}
+
+
+def test_a_long_command_is_cut_before_it_is_searched():
+    asked = []
+
+    def redact(words):
+        asked.append(len(words))
+        return words, False
+
+    long = said(event("exec_start: " + "a " * 100_000))
+    made = record(long, "h/b/1", redact)
+    assert len(made["command"]) == MAX_TEXT
+    assert asked[0] <= MAX_TEXT + 1
+
+
+class Daemon(threading.Thread):
+    """Answers one request for events with these lines, and goes."""
+
+    def __init__(self, path, lines):
+        super().__init__(daemon=True)
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(path))
+        self.listening.listen()
+        self.lines = lines
+        self.start()
+
+    def run(self):
+        connection, _ = self.listening.accept()
+        with connection, self.listening:
+            connection.recv(65536)
+            head = b"HTTP/1.1 200 OK\r\nServer: Docker\r\nConnection: close\r\n\r\n"
+            connection.sendall(head + b"".join(line + b"\n" for line in self.lines))
+
+
+def test_a_line_that_cannot_be_read_is_passed_by_and_counted_and_the_next_is_read(tmp_path):
+    good = json.dumps(event("start")).encode()
+    Daemon(tmp_path / "s", [b"x" * (MAX_LINE * 2 + 5), b"{not json", good])
+    stream = EventStream(str(tmp_path / "s"), None)
+    assert stream.read(5.0).action == "start"
+    assert stream.skipped == 2
+    assert stream.read(5.0) is None
+    stream.close()
