@@ -14,7 +14,7 @@ from sensor.wire import printable
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["plain", "json"]
 
-_QUIET: Final = ("urllib3", "requests")
+_QUIET: Final = ("urllib3",)
 """Libraries whose debug lines would tell of every request, headers included."""
 
 

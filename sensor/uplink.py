@@ -2,7 +2,8 @@
 """The one place that speaks HTTPS to the controller, and puts into words what goes wrong there.
 
 Only the CA that was pinned at enrolment is trusted. Proxies and CA bundles of the environment are not used:
-requests lets REQUESTS_CA_BUNDLE win over a session's own CA unless `trust_env` is off (psf/requests#3829).
+urllib3 reads neither. What requests would put on top of it (CA bundles, encodings, sessions) is not needed here, and
+is 4 MiB of a sensor's memory.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgpack
-import requests
 import urllib3
 
 from sensor import __version__
@@ -36,7 +36,7 @@ _WRONG_NAME: Final = frozenset({62, 64})
 
 _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     (
-        (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
+        (urllib3.exceptions.ProxyError,),
         "the proxy does not let requests through to {place}",
         "check controller.proxy",
     ),
@@ -56,7 +56,7 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
         "start the controller there (nsentry-controller serve), or correct its address {url}",
     ),
     (
-        (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError),
+        (TimeoutError, urllib3.exceptions.TimeoutError),
         "{place} does not answer in time",
         "check the network and the firewalls on the way to {url}",
     ),
@@ -104,37 +104,55 @@ class Uplink:
     ) -> None:
         self.url = url
         self._ca = ca
-        self._timeout = (min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(ca)
-        if proxy is not None:
-            self._session.proxies = {"https": proxy}
-        self._session.headers["User-Agent"] = f"nsentry-sensor/{__version__}"
+        self._timeout = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, timeout_s), read=timeout_s)
+        self._headers = {
+            "User-Agent": f"nsentry-sensor/{__version__}",
+            "Content-Type": "application/vnd.msgpack",
+        }
         if credential is not None:
-            self._session.headers["Authorization"] = f"Bearer {credential}"
+            self._headers["Authorization"] = f"Bearer {credential}"
+        self._pool = _pool(ca, proxy)
 
     def post(self, path: str, body: bytes) -> Answer:
         """Send a packed message. Raises UnreachableError, or Fault when the CA cannot be used."""
         _check_ca(self._ca)
         try:
-            with self._session.post(
+            response = self._pool.request(
+                "POST",
                 self.url + path,
-                data=body,
-                headers={"Content-Type": "application/vnd.msgpack"},
+                body=body,
+                headers=self._headers,
                 timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = next(response.iter_content(_MAX_ANSWER_BYTES), b"")
-                headers = response.headers
-                return Answer(response.status_code, content, headers.get("Retry-After"), headers.get("Date"))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+            try:
+                content = response.read(_MAX_ANSWER_BYTES, decode_content=False)
+            finally:
+                # Read to its end, it has given its connection back by now; else that one is not used again.
+                response.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise explain(error, self.url, self._ca) from error
+        headers = response.headers
+        return Answer(response.status, content, headers.get("Retry-After"), headers.get("Date"))
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        self._session.close()
+        self._pool.clear()
+
+
+def _pool(ca: Path, proxy: str | None) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=str(ca))
+    # The address of a proxy may hold a name and password: they go into a header of their own.
+    basic = urllib3.util.parse_url(proxy).auth
+    return urllib3.ProxyManager(
+        proxy,
+        proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(basic)) if basic else None,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(ca),
+    )
 
 
 def explain(error: BaseException, url: str, ca: Path) -> UnreachableError:
@@ -184,7 +202,7 @@ def _unreachable(sentence: str, fix: str) -> UnreachableError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, as requests and urllib3 nest them: cause, reason, arguments."""
+    """The error and all that led to it, as urllib3 nests them: cause, reason, arguments."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -197,7 +215,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _check_ca(ca: Path) -> None:
-    """Said plainly here: a missing CA is an OSError for requests, one that is no certificate an SSLError."""
+    """Said plainly here: a missing CA is an OSError for urllib3, one that is no certificate an SSLError."""
     try:
         # Not create_default_context: loading a file is all that is tried.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)

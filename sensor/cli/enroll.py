@@ -34,7 +34,7 @@ def enroll(load: Load, *, url: str, token_file: TextIO, as_json: bool) -> None:
 
     Enrolling again gets a new identity; what waits in the spool is kept, and delivered under it.
     """
-    from sensor.enroll import enroll as enrol_with  # noqa: PLC0415 - brings requests with it
+    from sensor.enroll import enroll as enrol_with  # noqa: PLC0415 - brings urllib3 with it
 
     config = load()
     token = token_file.read(MAX_TOKEN_TEXT + 2)

@@ -106,7 +106,7 @@ def controller(config: Config) -> Iterator[Check]:
         return
     url = config.controller.url or identity.url
     yield Check.ok("enrolment", f"host {printable(identity.host)} of {url}")
-    # requests comes with it: not needed before there is somebody to talk to.
+    # urllib3 comes with it: not needed before there is somebody to talk to.
     from sensor.ship import BATCHES, advise  # noqa: PLC0415
     from sensor.uplink import Uplink  # noqa: PLC0415
 

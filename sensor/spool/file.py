@@ -64,6 +64,9 @@ def explain(error: sqlite3.Error) -> DiskError | DamagedError:
     return DamagedError(str(error)) if code in _DAMAGED else DiskError(str(error))
 
 
+_CACHE_KIB: Final = 256
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """One connection, for any thread under the spool's lock. Raises sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
@@ -73,6 +76,8 @@ def connect(path: Path) -> sqlite3.Connection:
         # was checkpointed, which sync() does once a second.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        # Each row is written once and read once: the default cache of 2 MB would only be memory.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except sqlite3.Error:
         connection.close()
         raise
