@@ -207,5 +207,8 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
         if error.errno == errno.EADDRINUSE:
             advice = f"{place} is in use by another program: stop it, or choose another with --listen"
         raise ServeError(advice) from error
+    # Each connection inherits it. asyncio sets it only on sockets whose protocol number is given, which
+    # create_server leaves at 0: Nagle's algorithm then holds the body back until the head is acknowledged, 40 ms.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with made:
         yield made

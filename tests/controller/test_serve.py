@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 import requests
@@ -31,6 +32,16 @@ def test_a_signal_ends_it_in_order(served, number):
     assert server.running(served.state / "serve.lock") is None
     assert "Traceback" not in served.log()
     assert not list(served.state.glob("*.db-wal")), "the database was not closed"
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_first_part():
+    """Nagle's algorithm cost each request 40 ms, for asyncio turns it off only for some sockets."""
+    with (
+        server._listen(settings.Settings(Path("unused"), "127.0.0.1", 0, "")) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_it_ends_although_somebody_keeps_a_connection_open(served):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -146,6 +148,46 @@ def test_a_proxy_that_is_not_there_is_named(collector, ca):
     fault = failure(collector.url, ca, proxy="http://127.0.0.1:1")
     assert "proxy" in fault.sentence
     assert fault.exit_code == ExitCode.UNREACHABLE
+
+
+def _proxy(asked: list[bytes]) -> socket.socket:
+    """One CONNECT, its head put into `asked`, and then bytes both ways until an end hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(65536)
+        asked.append(head)
+        host, _, port = head.split()[1].decode().rpartition(":")
+        with client, socket.create_connection((host, int(port))) as server:
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            there = threading.Thread(target=pump, args=(client, server))
+            there.start()
+            pump(server, client)
+            there.join()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener
+
+
+def test_through_a_proxy_that_wants_a_password_the_tls_goes_to_the_controller(collector, ca):
+    asked: list[bytes] = []
+    with _proxy(asked) as listener:
+        uplink = Uplink(
+            collector.url, ca, CREDENTIAL, proxy=f"http://u:p%40ss@127.0.0.1:{listener.getsockname()[1]}"
+        )
+        assert uplink.post("/api/v1/batches", BODY).status == 200
+        uplink.close()
+    assert base64.b64encode(b"u:p@ss") in asked[0]
+    assert CREDENTIAL.encode() not in asked[0]
 
 
 def test_of_an_endless_answer_only_a_bounded_part_is_read(collector, ca):
