@@ -110,6 +110,10 @@ def _ancestry(value: list[Any]) -> str | None:
     return None if len(value) <= wire.MAX_ANCESTRY else f"more than {wire.MAX_ANCESTRY} ancestors"
 
 
+def _few(items: int) -> Callable[[list[Any]], str | None]:
+    return lambda value: None if len(value) <= items else f"more than {items} items"
+
+
 _ID = _matching(r"[!-.0-~]{1,64}/[!-.0-~]{1,64}/[0-9]{1,18}", 'an id "<host>/<boot>/<sequence>"')
 _REFERENCE = _at_most(MAX_ID)
 _TIME = _within(0, MAX_INT)
@@ -150,11 +154,23 @@ _EVENT: Final[Rules] = {
     "place": _at_most(1024),
     "namespaces": _namespaces,
     "ancestry": _ancestry,
+    "clients": _few(wire.MAX_CLIENTS),
 }
 _PROCESS: Final[Rules] = {"pid": _PID, "ppid": _PID, "start": _TIME, "uid": _UID, "gid": _UID, "caps": _CAPS}
 _CONTAINER: Final[Rules] = {"id": _REFERENCE, "init_pid": _PID, "caps": _CAPS}
 _ANCESTOR: Final[Rules] = {"pid": _PID, "start": _TIME, "uid": _UID}
 _LOGIN: Final[Rules] = {"uid": _UID, "session": _within(0, MAX_INT)}
+
+_CALLER: Final[Rules] = {
+    "pid": _PID,
+    "start": _TIME,
+    "uid": _UID,
+    "source": _at_most(64),
+    "unit": _at_most(128),
+    "container_id": _REFERENCE,
+    "via": _few(64),
+}
+_CLIENT: Final[Rules] = {"connected": _few(64)}
 
 
 def _structures(event: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any], Rules]]:
@@ -164,5 +180,14 @@ def _structures(event: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapp
     for name, rules in parts:
         if event.get(name) is not None:
             yield f"{path}.{name}", event[name], rules
+    callers = {"caller": event.get("caller")}
+    for index, client in enumerate(event.get("clients", ())):
+        yield f"{path}.clients[{index}]", client, _CLIENT
+        callers[f"clients[{index}].caller"] = client["caller"]
+    for name, caller in callers.items():
+        if caller is not None:
+            yield f"{path}.{name}", caller, _CALLER
+            if caller["login"] is not None:
+                yield f"{path}.{name}.login", caller["login"], _LOGIN
     for index, ancestor in enumerate(event.get("ancestry", ())):
         yield f"{path}.ancestry[{index}]", ancestor, _ANCESTOR

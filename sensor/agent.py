@@ -39,6 +39,7 @@ from sensor.recall import Recalled
 from sensor.records.said import record
 from sensor.records.sources import Sources
 from sensor.watch import Watch
+from sensor.who.asking import Asking
 from sensor.wire import Event, Loss
 
 _log: Final = logging.getLogger(__name__)
@@ -90,7 +91,10 @@ class Agent:
         self.recorder = Recorder(keep, Head(host, wall_clock(0))) if keep else None
         doors = Doors(containers, host)
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
-        reporter = Reporter(next_id, containers.by_id, lineage, redactor.argv, accounts.name)
+        asking = Asking.on_this_host(lineage, doors, accounts.name, wall_clock)
+        reporter = Reporter(
+            next_id, containers.by_id, lineage, redactor.argv, accounts.name, wall_clock, asking
+        )
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self.watch.configured = Configured(next_id, emit, redactor.argv, host)

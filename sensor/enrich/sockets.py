@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,22 @@ def of_arguments(argv: list[str]) -> list[str]:
             hosts.append(argument)
     paths = (host.removeprefix("unix://") for host in hosts if host.startswith("unix://"))
     return list(dict.fromkeys(path for path in paths if path.startswith("/")))
+
+
+def daemons(proc: Path = procfs.PROC) -> Iterator[int]:
+    """The runtimes' daemons of the host that run now. Reads the name of every process."""
+    for pid in procfs.pids(proc):
+        name = procfs.comm(pid, proc)
+        if name not in _DAEMONS | _CRI_DAEMONS or not _of_host(pid, proc):
+            continue
+        known = procfs.cmdline(pid, proc) if name == "podman" else None
+        if name != "podman" or (known and serves(known[0])):
+            yield pid
+
+
+def serves(argv: list[str] | None) -> bool:
+    """Whether a podman is the API service, which others ask, and no command of its own."""
+    return ("system", "service") in pairwise(argv or ())
 
 
 def _users_own() -> Iterator[str]:

@@ -36,6 +36,8 @@ class Supervisor:
     """containerd's namespace."""
     pid: int = 0
     uid: int = 0
+    address: str | None = None
+    """The socket of the containerd that started it."""
 
     @property
     def serves_pod(self) -> bool:
@@ -79,6 +81,7 @@ def of_process(pid: int, proc: Path = procfs.PROC) -> Supervisor | None:
         supervisor.namespace,
         pid,
         status.uid,
+        supervisor.address,
     )
 
 
@@ -89,7 +92,8 @@ def _shim(argv: list[str]) -> Supervisor | None:
         return None
     # The first generation of shims had a working directory with the id at its end, in place of -id.
     container = options.get("id") or options.get("workdir", "").rstrip("/").rsplit("/", 1)[-1]
-    return Supervisor(_NAMESPACES.get(namespace, "containerd"), _id(container), namespace=namespace)
+    runtime = _NAMESPACES.get(namespace, "containerd")
+    return Supervisor(runtime, _id(container), namespace=namespace, address=options.get("address"))
 
 
 def _conmon(argv: list[str]) -> Supervisor | None:

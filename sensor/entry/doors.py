@@ -90,6 +90,11 @@ class Doors:
         known = self._containers.at_mount(mnt)
         return known.id if known else None
 
+    def name_of(self, container: str) -> str | None:
+        """What people call a container."""
+        known = self._containers.by_id(container)
+        return known.container["name"] if known else None
+
     def hosts(self, kinds: list[str], ns: NsSet) -> list[str]:
         """Those of the kinds whose namespace is the host's own."""
         return [kind for kind in kinds if getattr(ns, _FIELDS.get(kind, kind)) == self._host.get(kind)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypedDict
 
 from sensor.enrich.known import Known
 from sensor.enrich.processes import abridged
@@ -25,9 +26,12 @@ from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.rhythm import Rhythm
 from sensor.probe.layout import Exec, Flag, Reached, Step
+from sensor.who.asking import Asked, Asking
 from sensor.wire import (
     Ancestor,
     Attempt,
+    Caller,
+    Client,
     Command,
     Container,
     Entry,
@@ -46,6 +50,14 @@ def wall_clock(mono: int) -> int:
     return mono + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+class ByWhom(TypedDict):
+    """The fields of an event that say whom it may belong to."""
+
+    caller: Caller | None
+    clients: list[Client]
+    clients_unseen: str | None
+
+
 class Reporter:
     """Builds events. Reads /proc, for what only stands there, and never waits for anything else."""
 
@@ -57,7 +69,11 @@ class Reporter:
         redact: Redact,
         user_name: Callable[[int], str | None],
         wall: Callable[[int], int] = wall_clock,
+        asking: Asking | None = None,
     ) -> None:
+        """Without `asking` it is not told whom a visit may belong to."""
+        self._asking = asking
+        self._asked: dict[int, Asked] = {}
         self._wall = wall
         self.next_id = next_id
         self._known = known
@@ -75,6 +91,8 @@ class Reporter:
         if event is None:
             return
         self._entering[crossing.cookie] = entering(event, self._lineage)
+        if self._asking:
+            self._asked[crossing.cookie] = self._asking.of_setns(event)
         for step in event.ancestry:
             self._lineage.look(step.pid, step.start, step.comm)
 
@@ -82,6 +100,8 @@ class Reporter:
         """Look at who moved a process into a container's cgroup, or reached into one of it."""
         self._lineage.reached(event)
         self._entering[event.head.cookie] = self._lineage.step(event.by)
+        if self._asking:
+            self._asked[event.head.cookie] = self._asking.of_reached(event)
         for step in event.ancestry:
             self._lineage.look(step.pid, step.start, step.comm)
 
@@ -89,6 +109,7 @@ class Reporter:
         """The crossing is over."""
         self._entering.pop(cookie, None)
         self._sessions.pop(cookie, None)
+        self._asked.pop(cookie, None)
 
     def begun(self, cookie: int) -> tuple[str | None, Ancestor | None]:
         """The session's id and who crossed, as far as they are known of a crossing."""
@@ -148,6 +169,7 @@ class Reporter:
             exec_id=exec_id(who["argv"]) or conmon_exec_id(ancestry),
             witnessed=outcome.witnessed,
             missing={**missing, **lacking, **unseen("entered_by", who)},
+            **self._by_whom(crossing.cookie, event),
         )
 
     def escaped(self, outcome: Escaped) -> Escape | None:
@@ -182,6 +204,7 @@ class Reporter:
             login=login_of(task.login_uid, task.login_session, self._user_name),
             witnessed=Flag.UNWITNESSED not in event.head.flags,
             missing={**missing, **lacking, **unseen("entered_by", who)},
+            caller=self._by_whom(crossing.cookie, executed)["caller"],
         )
 
     def decided(self, entry: str, known: Known) -> Means | None:
@@ -287,6 +310,7 @@ class Reporter:
             login=login_of(begun.task.login_uid, begun.task.login_session, self._user_name),
             exec_id=exec_id(who["argv"]),
             missing={**missing, **lacking, **unseen("entered_by", who)},
+            **self._by_whom(crossing.cookie, None),
         )
 
     def _defer(self, event: str, candidate: Candidate, missing: dict[str, Missing]) -> Missing:
@@ -322,6 +346,13 @@ class Reporter:
             code=code,
             signal=signal,
         )
+
+    def _by_whom(self, cookie: int, event: Exec | None) -> ByWhom:
+        """Whom it may belong to, as was seen when the crossing began, or is seen now."""
+        asked = self._asked.pop(cookie, None)
+        if asked is None:
+            asked = self._asking.of_exec(event) if self._asking and event else Asked()
+        return ByWhom(caller=asked.caller, clients=asked.clients, clients_unseen=asked.unseen)
 
     def _outside(self, crossing: Crossing, chain: tuple[Step, ...]) -> list[Ancestor]:
         """The ancestry, with the process that crossed on the side that it came from."""

@@ -21,6 +21,7 @@ from sensor.wire.bounds import (
     MAX_ARGS,
     MAX_BATCH_BYTES,
     MAX_BATCH_EVENTS,
+    MAX_CLIENTS,
     MAX_SETTINGS,
     MAX_TEXT,
     VERSION,
@@ -71,6 +72,7 @@ from sensor.wire.parts import (
     Settings,
     Verdict,
 )
+from sensor.wire.people import Caller, Client, Opener, Principal, PrincipalKind, Sure
 from sensor.wire.text import printable
 from sensor.wire.token import MAX_TOKEN_TEXT, TOKEN_PREFIX, decode_token, encode_token
 
@@ -80,6 +82,7 @@ __all__ = [
     "MAX_ARGS",
     "MAX_BATCH_BYTES",
     "MAX_BATCH_EVENTS",
+    "MAX_CLIENTS",
     "MAX_SETTINGS",
     "MAX_TEXT",
     "MAX_TOKEN_TEXT",
@@ -92,6 +95,8 @@ __all__ = [
     "Ancestor",
     "Attempt",
     "Batch",
+    "Caller",
+    "Client",
     "Command",
     "Configuration",
     "Container",
@@ -110,7 +115,10 @@ __all__ = [
     "Means",
     "Missing",
     "Mount",
+    "Opener",
     "Pod",
+    "Principal",
+    "PrincipalKind",
     "Process",
     "Record",
     "RecordSource",
@@ -119,6 +127,7 @@ __all__ = [
     "Settings",
     "Start",
     "Stop",
+    "Sure",
     "Update",
     "Verdict",
     "decode_token",

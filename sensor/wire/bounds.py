@@ -15,6 +15,8 @@ MAX_TEXT: Final = 4096
 MAX_ARGS: Final = 512
 """Most arguments of one command line; `argv_cut` says when there were more."""
 MAX_ANCESTRY: Final = 32
+MAX_CLIENTS: Final = 32
+"""Most clients of a daemon that one entry carries; the latest."""
 
 MAX_SETTINGS: Final = 256
 """Most mounts, devices, ports or names in one setting of a container; the rest is cut by the sensor."""

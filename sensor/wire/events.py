@@ -16,6 +16,7 @@ from sensor.wire.parts import (
     Settings,
     Verdict,
 )
+from sensor.wire.people import Caller, Client
 
 
 class _Event(TypedDict):
@@ -52,6 +53,12 @@ class Entry(_Event):
     witnessed: bool
     """False: it was found inside, how and when it came in was not seen; `time` is when it was found."""
     missing: dict[str, Missing]
+    caller: NotRequired[Caller | None]
+    """The process outside that the visit belongs to; None: a daemon came in, see `clients`."""
+    clients: NotRequired[list[Client]]
+    """Who was connected to the daemon that came in, of whom one has asked for it."""
+    clients_unseen: NotRequired[str | None]
+    """Why not all who were connected can be known, in words."""
 
 
 class Attempt(_Event):
@@ -67,6 +74,12 @@ class Attempt(_Event):
     login: Login | None
     exec_id: str | None
     missing: dict[str, Missing]
+    caller: NotRequired[Caller | None]
+    """The process outside that the visit belongs to; None: a daemon came in, see `clients`."""
+    clients: NotRequired[list[Client]]
+    """Who was connected to the daemon that came in, of whom one has asked for it."""
+    clients_unseen: NotRequired[str | None]
+    """Why not all who were connected can be known, in words."""
 
 
 class Escape(_Event):
@@ -90,6 +103,8 @@ class Escape(_Event):
     witnessed: bool
     """As of an entry."""
     missing: dict[str, Missing]
+    caller: NotRequired[Caller | None]
+    """The process outside that the visit belongs to; None: a daemon came in, see `clients`."""
 
 
 class Command(_Event):

@@ -20,12 +20,13 @@ from sensor.enrich.redact import Redactor
 from sensor.entry.configured import Configured
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
-from sensor.entry.report import Reporter
+from sensor.entry.report import Reporter, wall_clock
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
 from sensor.probe.hooks import Best
 from sensor.probe.recording import Recorder
 from sensor.watch import Watch
+from sensor.who.asking import Asking
 
 
 class Watching:
@@ -48,7 +49,13 @@ class Watching:
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         numbers = itertools.count(1)
         reporter = Reporter(
-            lambda: f"host/boot/{next(numbers)}", containers.by_id, lineage, redactor.argv, Accounts().name
+            lambda: f"host/boot/{next(numbers)}",
+            containers.by_id,
+            lineage,
+            redactor.argv,
+            Accounts().name,
+            wall_clock,
+            Asking.on_this_host(lineage, doors, Accounts().name, wall_clock),
         )
         self.watch = Watch(
             containers,

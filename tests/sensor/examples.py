@@ -71,6 +71,31 @@ ANCESTOR: wire.Ancestor = {
     "side": "host",
 }
 LOGIN: wire.Login = {"uid": 1000, "user": "alice", "session": 3}
+CALLER: wire.Caller = {
+    "pid": 4230,
+    "start": 4_900_000_000,
+    "comm": "docker",
+    "exe": "/usr/bin/docker",
+    "argv": ["docker", "exec", "-it", "web", "sh"],
+    "uid": 0,
+    "user": "root",
+    "login": LOGIN,
+    "tty": "pts/3",
+    "opener": "ssh",
+    "source": "[2001:db8::5]:51234",
+    "via": ["sudo", "tmux"],
+    "unit": "ssh.service",
+    "container_id": None,
+    "container_name": None,
+    "login_ended": False,
+}
+CLIENT: wire.Client = {
+    "caller": CALLER,
+    "socket": "/run/docker.sock",
+    "connected": [T0 - 9_000_000, T0 - 5_000_000],
+    "closed": False,
+    "witness": "connect",
+}
 
 
 def event(kind: str, sequence: int, **fields: Any) -> dict[str, Any]:
@@ -123,6 +148,9 @@ EVENTS: dict[str, dict[str, Any]] = {
         exec_id=None,
         witnessed=True,
         missing={"container.pod.uid": "pending", "process.tty": "unknown"},
+        caller=CALLER,
+        clients=[],
+        clients_unseen=None,
     ),
     "attempt": event(
         "attempt",
@@ -136,6 +164,9 @@ EVENTS: dict[str, dict[str, Any]] = {
         login=None,
         exec_id="9f8e7d6c5b4a",
         missing={},
+        caller=None,
+        clients=[CLIENT],
+        clients_unseen="1 of the processes is gone",
     ),
     "command": event("command", 3, session=identity(1), process=PROCESS, parent=4242, missing={}),
     "exit": event("exit", 4, session=identity(1), pid=4242, start=5_000_000_000, code=None, signal=9),
@@ -219,6 +250,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         login=None,
         witnessed=False,
         missing={},
+        caller=None,
     ),
 }
 
