@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controller import health
-from controller.ingest import endpoints
+from controller.ingest import audit, endpoints
 from controller.ingest.body import Admission
 from controller.ingest.refusal import RefusedError
 from controller.store import counters
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 1.0
+AUDITS_AT_ONCE: Final = (8, 4)
+"""Batches of API servers that are worked on, in all and of one: each may be as long as four of sensors."""
 
 # Each needs a credential: of a sensor, an enrolment token, the operator's, or a session of the dashboard.
 ROUTES: Final[list[BaseRoute]] = [
     Route("/api/v1/enroll", endpoints.enrol, methods=["POST"]),
     Route("/api/v1/batches", endpoints.batches, methods=["POST"]),
     Route("/api/v1/heartbeat", endpoints.heartbeat, methods=["POST"]),
+    Route(audit.ADDRESS, audit.webhook, methods=["POST"]),
     Route("/healthz", health.healthz, methods=["GET"]),
     Route("/readyz", health.readyz, methods=["GET"]),
     *web_routes,
@@ -75,6 +78,7 @@ def create_app(
     app.state.worker_alive = worker_alive
     app.state.tally = counters.Tally()
     app.state.admission = Admission()
+    app.state.audit_admission = Admission(*AUDITS_AT_ONCE)
     return app
 
 

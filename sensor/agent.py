@@ -19,7 +19,6 @@ from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
-from sensor.enrich.redact import Redactor
 from sensor.entry.activity import LOST, Activities
 from sensor.entry.configured import CHANGING, Configured
 from sensor.entry.doors import Doors
@@ -41,6 +40,7 @@ from sensor.records.sources import Sources
 from sensor.watch import Watch
 from sensor.who.asking import Asking
 from sensor.wire import Event, Loss
+from sensor.wire.redact import Redactor
 
 _log: Final = logging.getLogger(__name__)
 MAX_RECORDS: Final = 20

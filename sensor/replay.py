@@ -12,13 +12,13 @@ from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.enrich.processes import Snapshot
-from sensor.enrich.redact import Redactor
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter
 from sensor.probe import recording
 from sensor.watch import Watch
 from sensor.wire import Event
+from sensor.wire.redact import Redactor
 
 _NOWHERE: Final = Path("/nonexistent")
 """No /proc: the pids of a recording are those of another time."""

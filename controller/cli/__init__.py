@@ -24,6 +24,7 @@ COMMANDS = {
     "sessions": "controller.cli.sessions:sessions",
     "containers": "controller.cli.containers:containers",
     "records": "controller.cli.records:records",
+    "kubernetes": "controller.cli.kubernetes:kubernetes",
     "alerts": "controller.cli.alerts:alerts",
     "detections": "controller.cli.detections:detections",
     "emulate": "controller.cli.emulate:emulate",

@@ -130,7 +130,7 @@ def _run(state: State, detection: Detection, docker: Docker, image: str, timeout
     try:
         with emulation.container(docker, image) as (container, name):
             began = time.monotonic()
-            emulation.emulate(detection, docker, container)
+            emulation.emulate(detection, docker, container, state.settings().state_dir)
             return _wait(state, detection.id, name, began, timeout)
     except emulation.EmulationError as error:
         return Result(detection.id, False, None, None, None, [], str(error))
@@ -153,12 +153,14 @@ def _wait(state: State, detection: str, name: str, began: float, timeout: float)
 
 
 def _alerts(state: State, name: str) -> list[AlertRow]:
-    """The alerts on the container of this name, and on those that the emulation started beside it."""
+    """The alerts on the container of this name, on those started beside it, and on what was asked in its name."""
     from controller.store import alerts  # noqa: PLC0415 - help does not wait for it
 
     with state.reading() as connection:
         latest = alerts.list_(connection, limit=LATEST, order="newest")
-    return [each for each in latest if (each["container"]["name"] or "").startswith(name)]
+    return [
+        each for each in latest if (each["container"]["name"] or "").startswith(name) or name in each["title"]
+    ]
 
 
 def _chosen(names: Sequence[str], *, all_: bool) -> list[Detection]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`records`: what container runtimes said happened."""
+"""`records`: what container runtimes, and the API servers of Kubernetes, said happened."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def records() -> None:
-    """What container runtimes said happened: execs, starts, copies, changes. By their word, not the kernel's."""
+    """What container runtimes, and API servers, said happened. By their word, not the kernel's."""
 
 
 @records.command("list")
 @output.host
 @output.container
-@click.option("--source", metavar="NAME", help="Only of docker, podman or containerd.")
+@click.option("--source", metavar="NAME", help="Only of docker, podman, containerd or kubernetes.")
 @click.option(
     "--action", metavar="NAME", help="Only of this kind: exec_create, exec_start, attach, copy_in, ..."
 )
-@click.option("--exec-id", metavar="ID", help="Only of this exec, by the runtime's own id.")
+@click.option("--exec-id", metavar="ID", help="Only of this exec, by the runtime's own id or the audit's.")
+@click.option("--pod", metavar="NAME", help="Only of requests about this pod: NAME or NAMESPACE/NAME.")
+@click.option("--user", metavar="NAME", help="Only of requests of this user of Kubernetes.")
 @output.since
 @output.until
 @output.limit
@@ -39,6 +41,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     Examples:
       nsentry-controller records list --action exec_create --since 1h
       nsentry-controller records list --container web --json
+      nsentry-controller records list --source kubernetes --pod shop/cart-0
     """
     from controller.store import records as reads  # noqa: PLC0415 - help does not wait for it
 
@@ -50,7 +53,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "HOST": lambda row: output.text(row["host"]),
         "SOURCE": lambda row: output.text(row["source"]),
         "ACTION": lambda row: output.text(row["action"]),
-        "CONTAINER": lambda row: output.text(row["container_name"] or (row["container"] or "")[:12] or None),
+        "CONTAINER": lambda row: output.text(_container(row)),
         "EXEC": lambda row: output.text((row["exec_id"] or "")[:12] or None),
         "SAID": _said,
     }
@@ -58,8 +61,37 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
     output.listing(rows, columns, none, limit=limit, json_=json_)
 
 
+def _container(row: RecordView) -> str | None:
+    asked = row["request"]
+    if asked is not None:
+        about = "/".join(part for part in (asked["namespace"], asked["pod"], asked["container"]) if part)
+        return about if asked["pod"] else None
+    return row["container_name"] or (row["container"] or "")[:12] or None
+
+
+def _asked(row: RecordView) -> list[str]:
+    """What a request to an API server tells beside its command."""
+    asked = row["request"]
+    if asked is None:
+        return []
+    who = asked["user"] + (f" as {asked['impersonated']}" if asked["impersonated"] else "")
+    what = f"({asked['absent']})" if asked["absent"] else ""
+    parts = [f"user={who}", what, f"from={asked['addresses'][0]}" if asked["addresses"] else ""]
+    if asked["pod"] is None and asked["name"] is not None:
+        parts.append(f"{asked['resource']}={asked['name']}")
+    if asked["role"]:
+        parts.append(f"role={asked['role']}")
+    parts += [f"to={each}" for each in asked["subjects"]]
+    parts += [f"allows='{each}'" for each in asked["grants"]]
+    return [*parts, f"status={asked['code']}" if asked["code"] is not None else ""]
+
+
 def _said(row: RecordView) -> str:
-    parts = [row["command"] or "", *(f"{name}={value}" for name, value in row["detail"].items())]
+    parts = [
+        row["command"] or "",
+        *_asked(row),
+        *(f"{name}={value}" for name, value in row["detail"].items()),
+    ]
     if row["pid"] is not None:
         parts.append(f"pid={row['pid']}")
     if row["code"] is not None:

@@ -106,7 +106,7 @@ def describe(visited: Visited, host: str, host_name: str, titles: Mapping[str, s
         session=visited.session,
         host=host,
         title=title(visited.findings, titles, named),
-        sentence=sentence(host_name, entry, visited.commands, visited.record),
+        sentence=sentence(host_name, entry, visited.commands, visited.record, visited.api),
         means="unknown" if entry is None else entry["means"],
         container=container["id"] if container else None,
         container_name=container["name"] if container else None,

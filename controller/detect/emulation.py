@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,12 +122,14 @@ def container(docker: Docker, image_name: str) -> Iterator[tuple[str, str]]:
         _remove(docker, run)
 
 
-def emulate(detection: Detection, docker: Docker, container_id: str) -> None:
-    """Does to the container what the detection must see.
+def emulate(detection: Detection, docker: Docker, container_id: str, state: Path) -> None:
+    """Does to the container what the detection must see. `state`: the folder of the controller that must see it.
 
     EmulationError, with the script's output, if it fails.
     """
-    environment = {**docker.environment(), "CONTAINER": container_id}
+    environment = {**docker.environment(), "CONTAINER": container_id, "NSENTRY_CONTROLLER_STATE": str(state)}
+    # What only an API server's audit can show is replayed by the very program that runs this.
+    environment["PATH"] = f"{Path(sys.argv[0]).absolute().parent}{os.pathsep}{environment.get('PATH', '')}"
     try:
         done = subprocess.run(
             [str(detection.emulation)],

@@ -5,6 +5,8 @@
       fires: high                            the gravest severity that the visit must give, or `no`
       because: waiting for commands          a part of the reason (optional)
       record: {status: unrecorded}           what is known of the visit's record (optional)
+      api: {status: unrecorded}              what is known of the request to its API server (optional)
+      earlier: [...]                         of a request: what its user was refused before it (optional)
       visit:                                 the events of one visit, in order
         - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
         - command: {process.filename: /usr/bin/id, process.argv: [id]}
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-KEYS: Final = {"name", "fires", "because", "record", "visit"}
+KEYS: Final = {"name", "fires", "because", "record", "api", "earlier", "visit"}
 SECOND: Final = 1_000_000_000
 
 
@@ -60,6 +62,8 @@ class Example:
     line: int
     record: dict[str, Any] | None = None
     """What is known of the visit's record, as the rule is to see it."""
+    api: dict[str, Any] | None = None
+    earlier: tuple[Event, ...] = ()
 
 
 def load(folder: Path) -> tuple[list[Example], list[Problem]]:
@@ -89,14 +93,20 @@ def failures(detection: Detection, examples: list[Example]) -> list[Problem]:
     return [problem for example in examples if (problem := _failure(detection, example)) is not None]
 
 
-def run(detection: Detection, visit: tuple[Event, ...], record: dict[str, Any] | None = None) -> list[Raised]:
+def run(
+    detection: Detection,
+    visit: tuple[Event, ...],
+    record: dict[str, Any] | None = None,
+    api: dict[str, Any] | None = None,
+    earlier: tuple[Event, ...] = (),
+) -> list[Raised]:
     """All findings of one detection on a visit, updates merged in as they come.
 
     RuntimeError: the rule raised an exception.
     """
     engine = Engine([detection])
     visited = Visited(visit[0].get("session", visit[0]["id"]))
-    visited.record = record
+    visited.record, visited.api, visited.earlier = record, api, earlier
     findings: tuple[Raised, ...] = ()
     for event in visit:
         if event["kind"] == "update":
@@ -115,7 +125,7 @@ def run(detection: Detection, visit: tuple[Event, ...], record: dict[str, Any] |
 
 def _failure(detection: Detection, example: Example) -> Problem | None:
     try:
-        found = run(detection, example.visit, example.record)
+        found = run(detection, example.visit, example.record, example.api, example.earlier)
     except RuntimeError as error:
         return Problem(example.path, example.line, f"{example.name!r}: {error}")
     gravest = max((each.severity for each in found), default=None)
@@ -147,18 +157,33 @@ def _example(value: object, path: Path, line: int) -> Example:
     if visit[0]["kind"] == "update":
         raise BadExampleError("a visit begins with an event, not with an update")
     because = str(value.get("because", ""))
-    return Example(
-        str(value["name"]), labels.get(fires), because, visit, path, line, _known(value.get("record"))
-    )
+    record, api = _known(value.get("record"), "record"), _known(value.get("api"), "api")
+    earlier = tuple(built(each, number) for number, each in enumerate(value.get("earlier", ()), start=1001))
+    return Example(str(value["name"]), labels.get(fires), because, visit, path, line, record, api, earlier)
 
 
-def _known(record: object) -> dict[str, Any] | None:
-    if record is None:
+_NOTHING: Final[dict[str, dict[str, Any]]] = {
+    "record": {"confidence": "none", "reason": "", "source": None, "exec_id": None},
+    "api": {
+        "confidence": "none",
+        "reason": "",
+        "sure": True,
+        "cluster": None,
+        "action": None,
+        "request": None,
+    },
+}
+
+
+def _known(known: object, what: str) -> dict[str, Any] | None:
+    if known is None:
         return None
-    nothing: dict[str, Any] = {"confidence": "none", "reason": "", "source": None, "exec_id": None}
-    if not isinstance(record, dict) or not {"status"} <= set(record) <= {"status", *nothing}:
-        raise BadExampleError("`record` has `status` and perhaps `confidence`, `reason`, `source`, `exec_id`")
-    return nothing | record
+    nothing = _NOTHING[what]
+    if not isinstance(known, dict) or not {"status"} <= set(known) <= {"status", *nothing}:
+        raise BadExampleError(
+            f"`{what}` has `status` and perhaps {', '.join(f'`{name}`' for name in nothing)}"
+        )
+    return nothing | known
 
 
 def built(value: object, number: int) -> Event:

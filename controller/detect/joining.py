@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.store import attribution
+from controller.store import api_attribution, attribution, audit_sources, records
 from controller.store.raising import TAKEN_BACK
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from controller.detect.engine import Raised
     from controller.detect.rule import Event
+    from controller.detect.visits import Visited
 
-RULE: Final = "unrecorded_entry"
-"""The detection whose finding is taken back when the record comes after all."""
+RULES: Final = {"unrecorded_entry": "record", "api_bypass": "api"}
+"""The detections whose findings are taken back when the record, or the request, comes after all."""
 
 
 class Joining:
@@ -23,6 +23,7 @@ class Joining:
 
     def __init__(self) -> None:
         self._near: dict[tuple[str, str], list[int]] = {}
+        self._pods: dict[str, list[int]] = {}
 
     def take(self, connection: Connection, host: str, event: Event, now: int) -> None:
         """An entry or attempt, with what is known of it by now, or a record; others do not matter."""
@@ -30,6 +31,14 @@ class Joining:
         if event["kind"] in {"entry", "attempt"}:
             attribution.ask(connection, host, event, now)
             container = event["container"]["id"]
+            pod = api_attribution.ask(connection, host, event, now)
+            if pod is not None:
+                self._pods.setdefault(pod, []).append(event["time"])
+        elif event["kind"] == "record" and event["source"] == "kubernetes":
+            audit_sources.take(connection, host, event, now)
+            pod = records.pod(event)
+            if pod is not None:
+                self._pods.setdefault(pod, []).append(event["time"])
         elif event["kind"] == "record" and event["action"].startswith("source_"):
             attribution.hear(connection, host, event)
         elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC:
@@ -43,17 +52,36 @@ class Joining:
         for (host, container), times in self._near.items():
             for near in _together(times):
                 found |= dict.fromkeys(sorted(attribution.settle(connection, host, container, near, now)))
-        self._near.clear()
-        return list(found | dict.fromkeys(attribution.decide(connection, now)))
+        for pod, times in self._pods.items():
+            for near in _together(times):
+                found |= dict.fromkeys(sorted(api_attribution.settle(connection, pod, near, now)))
+        self.forget()
+        decided = [*attribution.decide(connection, now), *api_attribution.decide(connection, now)]
+        return list(found | dict.fromkeys(decided))
 
     def forget(self) -> None:
         """The transaction failed."""
         self._near.clear()
+        self._pods.clear()
 
 
-def stands(finding: Raised) -> bool:
-    """Whether it is a finding for want of a record, and was not taken back."""
-    return finding.detection == RULE and not finding.reason.startswith(TAKEN_BACK)
+def due(connection: Connection, now: int) -> bool:
+    """Whether the time of some visit is up."""
+    return attribution.due(connection, now) or api_attribution.due(connection, now)
+
+
+def void(visited: Visited) -> list[tuple[str, str]]:
+    """Detections whose findings for want of a record, or a request, do not stand any more, and why."""
+    found = []
+    for detection, name in RULES.items():
+        known = getattr(visited, name)
+        stands = any(
+            each.detection == detection and not each.reason.startswith(TAKEN_BACK)
+            for each in visited.findings
+        )
+        if stands and (known is None or known["status"] != "unrecorded"):
+            found.append((detection, str(known and known["reason"])))
+    return found
 
 
 def _together(times: list[int]) -> list[list[int]]:

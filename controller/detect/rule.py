@@ -26,7 +26,7 @@ Event: TypeAlias = "Mapping[str, Any]"
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 """Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
-ALONE: Final = frozenset({"configuration"})
+ALONE: Final = frozenset({"configuration", "record"})
 """Kinds that belong to no visit. A rule sees them with a visit that holds nothing, and its KINDS name them."""
 
 ADMIN_MEANS: Final[dict[str, str]] = {
@@ -83,6 +83,11 @@ class Visit:
 
     None where none is wanted, of a probe, or none was looked for yet.
     """
+    api: Mapping[str, Any] | None = None
+    """What is known of the request to the API server that a visit to a pod came by: status as of a record, confidence,
+    reason, sure, cluster, action, request. None where none is wanted."""
+    earlier: tuple[Event, ...] = ()
+    """Of a request to an API server: what the same user was refused in the ten minutes before it."""
 
     @property
     def means(self) -> str:

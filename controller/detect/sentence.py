@@ -43,21 +43,26 @@ _CALLER_IS_OUTSIDE: Final = frozenset(
 
 
 def sentence(
-    host: str, entry: Event | None, commands: int = 0, record: Mapping[str, Any] | None = None
+    host: str,
+    entry: Event | None,
+    commands: int = 0,
+    record: Mapping[str, Any] | None = None,
+    api: Mapping[str, Any] | None = None,
 ) -> str:
     """What happened in one visit to a container of `host` (its name).
 
     `entry` is the entry or the attempt, None when it was lost; `commands` counts what ran after it; `record` is
-    what is known of its record.
+    what is known of its record, `api` of the request to its API server.
     """
     if entry is None:
         ran = f"{commands} {'command' if commands == 1 else 'commands'}" if commands else "something"
         return f"somebody inside a container on {_name(host)} ran {ran}; the entry itself was not seen"
     more = f" and {commands} more {'command' if commands == 1 else 'commands'}" if commands else ""
     who, where = _who(entry, _name(host))
+    told = f"{_record(entry['means'], record)}{_asked(api)}"
     if entry["kind"] == "escape":
-        return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {_record(entry['means'], record)}"
-    return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {_record(entry['means'], record)}"
+        return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {told}"
+    return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {told}"
 
 
 def configured(host: str, event: Event) -> str:
@@ -123,6 +128,18 @@ def _record(means: str, record: Mapping[str, Any] | None) -> str:
     if record is not None and record["status"] != "unchecked":
         return "record awaited" if record["status"] == "awaited" else "no record of it"
     return "no record of it" if means in UNASKED else "record not checked"
+
+
+def _asked(api: Mapping[str, Any] | None) -> str:
+    """What is known of the request to the API server, beside the record."""
+    if api is not None and api["status"] == "unrecorded":
+        return ", not asked of the API server"
+    if api is None or api["status"] != "recorded" or api["request"] is None:
+        return ""
+    request = api["request"]
+    perhaps = "perhaps " if api["confidence"] == "weak" else ""
+    whom = f" as {_name(request['impersonated'])}" if request["impersonated"] else ""
+    return f", {perhaps}asked of the API server by {_name(request['user'])}{whom}"
 
 
 def _what(entry: Event) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from controller.detect.engine import Raised
 from controller.detect.rule import Severity, Visit
-from controller.store import attribution, completion
+from controller.store import api_attribution, attribution, completion
 from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
@@ -47,6 +47,8 @@ class Visited:
     executions: list[Event] = field(default_factory=list)
     findings: tuple[Raised, ...] = ()
     record: Mapping[str, Any] | None = None
+    api: Mapping[str, Any] | None = None
+    earlier: tuple[Event, ...] = ()
     events: int = 0
     commands: int = 0
     first_seen: int | None = None
@@ -67,6 +69,11 @@ class Visited:
             self.executions.append(_remembered(event))
             del self.executions[:-KEPT]
 
+    def know(self, connection: Connection) -> None:
+        """What is known by now of its record, and of the request to its API server."""
+        self.record = attribution.of(connection, self.session)
+        self.api = api_attribution.of(connection, self.session)
+
     def complete(self, event: Event) -> None:
         """Puts `event`, which has learned more, in the place of what it was."""
         if self.entry is not None and self.entry["id"] == event["id"]:
@@ -78,16 +85,19 @@ class Visited:
         """Each event that rules judge, with the visit as it was then: to judge all of it again."""
         whole = [self._up_to(position) for position in range(len(self.executions))]
         if self.entry is not None and self.entry.get("process") is None:
-            whole.insert(0, (Visit(self.session, self.entry, (), self.record), self.entry))
+            whole.insert(0, (self._seen(()), self.entry))
         return whole
 
     def _up_to(self, position: int) -> tuple[Visit, Event]:
         seen = tuple(self.executions[: position + 1])
-        return Visit(self.session, self.entry, seen, self.record), seen[-1]
+        return self._seen(seen), seen[-1]
+
+    def _seen(self, executions: tuple[Event, ...]) -> Visit:
+        return Visit(self.session, self.entry, executions, self.record, self.api, self.earlier)
 
     def now(self) -> Visit:
         """The visit up to its latest event."""
-        return Visit(self.session, self.entry, tuple(self.executions), self.record)
+        return self._seen(tuple(self.executions))
 
 
 def _executes(event: Event) -> bool:
@@ -150,7 +160,7 @@ def load(connection: Connection, session: str, before: int) -> Visited:
         select(func.count()).where(mine, events.c.kind == "command")
     ).scalar_one()
     visited.findings = _findings(connection, session)
-    visited.record = attribution.of(connection, session)
+    visited.know(connection)
     return visited
 
 

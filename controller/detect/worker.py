@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exc, select
 
-from controller.detect import alerts, catalogue
+from controller.detect import alerts, asking, catalogue, joining
 from controller.detect.engine import Engine
 from controller.detect.held import Held
-from controller.detect.joining import RULE, Joining, stands
+from controller.detect.joining import Joining
 from controller.detect.rule import ALONE, Visit
 from controller.detect.visits import Visits
-from controller.store import attribution, completion, counters, cursors, project, raising
+from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
 from controller.store.schema import events, hosts
 
@@ -99,7 +99,7 @@ class Worker:
         """
         with self._store.read() as connection:
             position = cursors.position(connection, CURSOR)
-            due = attribution.due(connection, self._clock())
+            due = joining.due(connection, self._clock())
         deliveries = self._bus.read(position, self._batch)
         if not deliveries and not due and not (self._held is None or self._held.due(self._clock())):
             return 0
@@ -180,20 +180,26 @@ class Worker:
         visited = self._visits.before(connection, event["session"], delivery.seq)
         visited.add(event)
         if event["kind"] in {"entry", "attempt"}:
-            visited.record = attribution.of(connection, event["session"])
+            visited.know(connection)
         if self._holds(visited, delivery.seq) and event["kind"] != "escape":
             return  # however somebody came in, out to the host is no health check
         found = self.engine.evaluate(visited.now(), event)
         self._raise(connection, visited, found, (delivery.host, host_name))
 
     def _see_alone(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
-        """An event of no visit: what is found in it is the alert of its container."""
-        subject = alerts.subject(delivery.host, event)
-        found = self.engine.evaluate(Visit(subject, None), event)
+        """An event of no visit: what is found in it is the alert of its container, or of what was asked for."""
+        asked = event["kind"] == "record"
+        if asked and not asking.speaks(connection, event):
+            return
+        event = asking.known(connection, delivery.host, event) if asked else event
+        subject = asking.subject(delivery.host, event) if asked else alerts.subject(delivery.host, event)
+        earlier = asking.refused_before(connection, event) if asked else ()
+        found = self.engine.evaluate(Visit(subject, None, earlier=earlier), event)
         if not found:
             return
         since = raising.first_seen(connection, subject)
-        alert = alerts.describe_alone(since, delivery.host, host_name, event, (found, self._titles))
+        describe = asking.describe if asked else alerts.describe_alone
+        alert = describe(since, delivery.host, host_name, event, (found, self._titles))
         raising.raise_(connection, alert, [alerts.to_keep(each) for each in found], self._clock())
 
     def _holds(self, visited: Visited, seq: int) -> bool:
@@ -217,25 +223,25 @@ class Worker:
     def _told(self, connection: Connection, session: str, last: int, names: Mapping[str, str]) -> None:
         """Something else is known of a visit's record: it is judged again, and its alert says it anew."""
         visited = self._visits.before(connection, session, last + 1)
-        visited.record = attribution.of(connection, session)
+        visited.know(connection)
         if visited.entry is None or self._holds(visited, last):
             return
         query = select(events.c.host).where(events.c.id == visited.entry["id"])
         host = connection.execute(query).scalar_one()
-        unrecorded = visited.record is not None and visited.record["status"] == "unrecorded"
-        if not unrecorded and any(stands(each) for each in visited.findings):
-            self._take_back(connection, visited, (host, names.get(host, host)))
+        for detection, reason in joining.void(visited):
+            self._take_back(connection, visited, (host, names.get(host, host)), detection, reason)
         found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
         self._raise(connection, visited, found, (host, names.get(host, host)))
 
-    def _take_back(self, connection: Connection, visited: Visited, host: tuple[str, str]) -> None:
+    def _take_back(
+        self, connection: Connection, visited: Visited, host: tuple[str, str], detection: str, reason: str
+    ) -> None:
         """There is a record after all: what was found for want of one does not stand any more."""
         if visited.findings:
             raising.refresh(connection, alerts.describe(visited, *host, self._titles))
-        reason = str(visited.record and visited.record["reason"])
-        if raising.take_back(connection, visited.session, RULE, reason, self._clock()):
+        if raising.take_back(connection, visited.session, detection, reason, self._clock()):
             counters.add(connection, "detect.findings_taken_back")
-        visited.findings = tuple(each for each in visited.findings if each.detection != RULE)
+        visited.findings = tuple(each for each in visited.findings if each.detection != detection)
 
     def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
         """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
@@ -254,7 +260,7 @@ class Worker:
         probe = alerts.void(visited)
         visited.complete(event)
         self._joining.take(connection, delivery.host, event, self._clock())
-        visited.record = attribution.of(connection, session)
+        visited.know(connection)
         if self._holds(visited, delivery.seq):
             return
         found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]

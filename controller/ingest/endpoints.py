@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MAX_SMALL_BYTES: Final = 256 * 1024
 """Longest heartbeat or enrolment."""
 _MAX_CREDENTIAL: Final = 256
+_ENROL: Final = {
+    "host": "enrol the sensor",
+    "cluster": "make a kubeconfig by 'nsentry-controller kubernetes enroll'",
+}
 
 
 async def enrol(request: Request) -> Response:
@@ -78,16 +82,17 @@ async def heartbeat(request: Request) -> Response:
     return _packed({"v": wire.VERSION, "stored": 0, "duplicate": 0})
 
 
-async def authenticate(request: Request) -> str:
-    """The id of the host whose credential the request carries. RefusedError: "credential" or "revoked"."""
+async def authenticate(request: Request, kind: str = "host") -> str:
+    """The id of the host, or cluster, whose credential the request carries. RefusedError: "credential", "revoked"."""
+    enrol_again = _ENROL[kind]
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
-        raise RefusedError("credential", "this needs a sensor's credential: enrol the sensor first")
+        raise RefusedError("credential", f"this needs a credential: {enrol_again}")
     identity = await run_in_threadpool(_identify, request.app.state.store, credential[:_MAX_CREDENTIAL])
-    if identity is None:
-        raise RefusedError("credential", "the credential is not known here: enrol the sensor again")
+    if identity is None or identity.kind != kind:
+        raise RefusedError("credential", f"the credential is not known here: {enrol_again}")
     if identity.revoked:
-        raise RefusedError("revoked", "the credential was revoked: enrol the sensor again", identity.host)
+        raise RefusedError("revoked", f"the credential was revoked: {enrol_again}", identity.host)
     return identity.host
 
 

@@ -26,6 +26,8 @@ class Identity:
 
     host: str
     revoked: bool
+    kind: str = "host"
+    """"host", of a sensor, or "cluster", of an API server."""
 
 
 def new_token(connection: Connection, now: int, ttl_s: int, uses: int, note: str = "") -> str:
@@ -80,9 +82,11 @@ def enrol(connection: Connection, wanted: wire.Enrolment, now: int) -> tuple[str
 def identify(connection: Connection, credential: str) -> Identity | None:
     """Whose credential it is; None if it never was one."""
     row = connection.execute(
-        select(hosts.c.id, hosts.c.revoked).where(hosts.c.credential == tokens.digest(credential))
+        select(hosts.c.id, hosts.c.revoked, hosts.c.kind).where(
+            hosts.c.credential == tokens.digest(credential)
+        )
     ).one_or_none()
-    return None if row is None else Identity(row.id, row.revoked is not None)
+    return None if row is None else Identity(row.id, row.revoked is not None, row.kind)
 
 
 def revoke(connection: Connection, host: str, now: int) -> bool:

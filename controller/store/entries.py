@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import attribution, query
-from controller.store.schema import attributions, entries, hosts
-from controller.store.views import MANY_PROBES, EntryView, RecordRef, rfc3339
+from controller.store import api_attribution, attribution, query
+from controller.store.schema import api_attributions, attributions, entries, hosts
+from controller.store.views import MANY_PROBES, ApiRef, EntryView, RecordRef, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +40,10 @@ class EntryFilter:
 
 
 _ROWS = (
-    select(entries.c.body, entries.c.host, hosts.c.name, *attribution.COLUMNS)
+    select(entries.c.body, entries.c.host, hosts.c.name, *attribution.COLUMNS, *api_attribution.COLUMNS)
     .join(hosts, hosts.c.id == entries.c.host)
     .join(attributions, attributions.c.entry == entries.c.id, isouter=True)
+    .join(api_attributions, api_attributions.c.entry == entries.c.id, isouter=True)
 )
 
 
@@ -55,7 +56,7 @@ def list_(
     """Newest first. `before` is the (time_ns, id) of the last one of the page before."""
     statement = _ROWS.where(*_conditions(filters or EntryFilter()))
     page = query.newest_first(statement, entries.c.time, entries.c.id, limit, before)
-    return [_view(row) for row in connection.execute(page).mappings()]
+    return [_view(connection, row) for row in connection.execute(page).mappings().all()]
 
 
 def probes(connection: Connection, filters: EntryFilter) -> int:
@@ -85,14 +86,21 @@ def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
 def show(connection: Connection, entry_id: str) -> EntryView | None:
     """One entry; None if there is none of this id."""
     row = connection.execute(_ROWS.where(entries.c.id == entry_id)).mappings().one_or_none()
-    return None if row is None else _view(row)
+    return None if row is None else _view(connection, row)
 
 
-def _view(row: RowMapping) -> EntryView:
-    return view(row["body"], row["host"], row["name"], attribution.view(row))
+def _view(connection: Connection, row: RowMapping) -> EntryView:
+    told = (attribution.view(row), api_attribution.view(connection, row))
+    return view(row["body"], row["host"], row["name"], *told)
 
 
-def view(body: Mapping[str, Any], host_id: str, host: str, record: RecordRef | None = None) -> EntryView:
+def view(
+    body: Mapping[str, Any],
+    host_id: str,
+    host: str,
+    record: RecordRef | None = None,
+    api: ApiRef | None = None,
+) -> EntryView:
     """The entry, attempt or escape `body`, its updates merged in, as people and programs read it."""
     return {
         "id": body["id"],
@@ -117,7 +125,8 @@ def view(body: Mapping[str, Any], host_id: str, host: str, record: RecordRef | N
         "witnessed": body.get("witnessed", True),
         "principal": None,
         "record": record,
+        "api": api,
         "confidence": record and record["confidence"],
         "missing": body["missing"],
-        "sentence": sentence(host, body, 0, record),
+        "sentence": sentence(host, body, 0, record, api),
     }

@@ -57,7 +57,7 @@ def heard(connection: Connection, contact: Contact) -> None:
 
 def list_(connection: Connection, *, replaced: bool = True) -> list[HostView]:
     """All hosts by name, revoked ones included; `replaced`: also those that were enrolled again since."""
-    statement = select(_h).order_by(_h.c.name, _h.c.enrolled)
+    statement = select(_h).where(_h.c.kind == "host").order_by(_h.c.name, _h.c.enrolled)
     if not replaced:
         statement = statement.where(_h.c.replaced_by.is_(None))
     rows = connection.execute(statement).mappings().all()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from sqlalchemy import and_, select
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
+    from sensor import wire
+
 _r = records
+MAX_POD: Final = 520
+"""Characters of the name of a pod with its namespace; Kubernetes' own bounds are 253 and 63."""
 
 
 class RecordView(TypedDict):
@@ -46,6 +50,8 @@ class RecordView(TypedDict):
     command: str | None
     code: int | None
     detail: dict[str, str]
+    request: wire.Request | None
+    """Of a Kubernetes API server's audit: what it was asked, and by whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,10 @@ class RecordFilter:
     source: str | None = None
     action: str | None = None
     exec_id: str | None = None
+    pod: str | None = None
+    """Name, or "namespace/name"."""
+    user: str | None = None
+    """Of an API server's audit: who asked."""
     since: int | None = None
     until: int | None = None
 
@@ -75,10 +85,21 @@ def take(connection: Connection, host: str, event: Mapping[str, Any]) -> bool:
         "container": event["container_id"],
         "exec_id": event["exec_id"],
         "pid": event["pid"],
+        "pod": pod(event),
+        "request": event["request"]["id"] if "request" in event else None,
+        "user": event["request"]["user"] if "request" in event else None,
         "body": dict(event),
     }
     statement = insert(connection, _r).values(row).on_conflict_do_nothing().returning(_r.c.key)
     return connection.execute(statement).first() is not None
+
+
+def pod(event: Mapping[str, Any]) -> str | None:
+    """The pod that a request to an API server is about, "namespace/name"; None where it is about none."""
+    request = event.get("request")
+    if request is None or not request["pod"]:
+        return None
+    return f"{request['namespace'] or ''}/{request['pod']}"[:MAX_POD]
 
 
 _ROWS = (
@@ -113,10 +134,13 @@ def of_exec(connection: Connection, host: str, container: str, exec_id: str) -> 
 
 def _conditions(wanted: RecordFilter) -> list[ColumnElement[bool]]:
     made = query.between(_r.c.time, wanted.since, wanted.until)
-    for name in ("source", "action", "exec_id"):
+    for name in ("source", "action", "exec_id", "user"):
         value = getattr(wanted, name)
         if value is not None:
             made.append(_r.c[name] == value)
+    if wanted.pod is not None:
+        whole = "/" in wanted.pod
+        made.append(_r.c.pod == wanted.pod if whole else _r.c.pod.endswith(f"/{wanted.pod}", autoescape=True))
     if wanted.host is not None:
         made.append(query.on_host(_r.c.host, wanted.host))
     if wanted.container is not None:
@@ -145,4 +169,5 @@ def _view(row: RowMapping) -> RecordView:
         "command": body["command"],
         "code": body["code"],
         "detail": body["detail"],
+        "request": body.get("request"),
     }

@@ -54,6 +54,10 @@ hosts = Table(
     Column("last_event", BigInteger),
     Column("skew", BigInteger),  # host's clock minus the controller's, at the last message
     Column("heartbeat", JSON),  # the latest wire.Heartbeat
+    Column("kind", String(16), nullable=False, server_default="host"),  # host | cluster: an API server
+    Column(
+        "cluster", String(64)
+    ),  # whose pods it runs, learned: the host or cluster that tells of its requests
 )
 
 enrol_tokens = Table(
@@ -256,10 +260,22 @@ records = Table(
     Column("exec_id", String(160)),
     Column("pid", BigInteger),
     Column("body", JSON, nullable=False),  # the wire event
+    Column("pod", String(520)),  # of a request to the API server: namespace/name
+    Column("request", String(64)),  # names the request in all its stages, and whoever tells of it
+    Column("user", String(256)),
     Index(None, "time"),
     Index(None, "host", "container", "time"),
     Index(None, "host", "exec_id"),
 )
+
+# Few records are of an API server's audit.
+for _first, _rest in (("pod", ("time",)), ("request", ()), ("user", ("time",))):
+    Index(
+        f"ix_records_{_first}",
+        *(records.c[_each] for _each in (_first, *_rest)),
+        sqlite_where=text(f'"{_first}" IS NOT NULL'),
+        postgresql_where=text(f'"{_first}" IS NOT NULL'),
+    )
 
 record_sources = Table(
     "record_sources",
@@ -294,6 +310,45 @@ attributions = Table(
     Column("told", String(256)),  # which exec of the records it is
     Column("source", String(32)),
     Index(None, "host", "container", "time"),
+    Index(None, "due"),
+)
+
+audit_sources = Table(
+    "audit_sources",
+    metadata,
+    Column("host", String(64), ForeignKey("hosts.id"), primary_key=True),  # the cluster, or who reads its log
+    Column("place", String(1024), primary_key=True),  # "webhook", or the file
+    Column("since", BigInteger, nullable=False),  # from when on it was heard, controller's clock
+    Column("heard", BigInteger, nullable=False),  # when it was heard last, controller's clock
+    Column("said", BigInteger, nullable=False),  # the latest that it told of, by its own clock
+    Column("away", BigInteger),
+    Column("delay", BigInteger, nullable=False),  # how late it tells, the longest of late
+    Column("ahead", BigInteger, nullable=False),  # how far its clock is before the controller's, at least
+    Column("execs", BigInteger),  # since when it is known to tell of execs
+    Column("early", BigInteger),  # since when it is known to tell of them before they end
+    Column("gaps", BigInteger, nullable=False, server_default="0"),
+    Column("gap", BigInteger),  # when the latest was, controller's clock
+)
+
+api_attributions = Table(
+    "api_attributions",
+    metadata,
+    Column("session", String(160), primary_key=True),
+    Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
+    Column("entry", String(160), nullable=False),
+    Column("pod", String(520), nullable=False),  # namespace/name
+    Column("container", Text),  # as its pod calls it
+    Column("time", BigInteger, nullable=False),
+    Column("command", Text),
+    Column("arrived", BigInteger, nullable=False),  # controller's clock
+    Column("due", BigInteger),  # until when a request is waited for, controller's clock
+    Column("status", String(16), nullable=False),  # awaited | recorded | unrecorded | unchecked
+    Column("confidence", String(16), nullable=False),  # exact | strong | weak | none
+    Column("reason", Text, nullable=False),
+    Column("sure", Integer, nullable=False),  # of unrecorded: nothing speaks against it
+    Column("request", String(64)),  # which one it is
+    Column("source", String(64)),  # the host or cluster that told of it
+    Index(None, "pod", "time"),
     Index(None, "due"),
 )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import attribution, entries, query, schema
+from controller.store import api_attribution, attribution, entries, query, schema
 from controller.store.completion import completed_all
 from controller.store.views import (
     MANY_PROBES,
@@ -53,6 +53,7 @@ _ROWS = (
         _e.c.body.label("opened_by"),
         schema.alerts.c.id.label("alert"),
         *attribution.COLUMNS,
+        *api_attribution.COLUMNS,
         select(func.count())
         .where(_events.c.session == _s.c.id, _events.c.kind == "command")
         .scalar_subquery()
@@ -62,6 +63,7 @@ _ROWS = (
     .join(_e, _e.c.id == _s.c.entry, isouter=True)
     .join(schema.alerts, schema.alerts.c.session == _s.c.id, isouter=True)
     .join(schema.attributions, schema.attributions.c.session == _s.c.id, isouter=True)
+    .join(schema.api_attributions, schema.api_attributions.c.session == _s.c.id, isouter=True)
 )
 
 
@@ -75,7 +77,8 @@ def list_(
     page = query.newest_first(
         _ROWS.where(*_conditions(filters or SessionFilter())), _s.c.began, _s.c.id, limit, before
     )
-    return [_row(row, _opened_by(row)) for row in connection.execute(page).mappings()]
+    rows = connection.execute(page).mappings().all()
+    return [_row(row, _opened_by(connection, row)) for row in rows]
 
 
 def probes(connection: Connection, filters: SessionFilter) -> int:
@@ -119,7 +122,7 @@ def show(connection: Connection, session_id: str, max_events: int = SHOWN_EVENTS
     ).all()
     total = connection.execute(select(func.count()).where(of_session)).scalar_one()
     bodies = [body for body, _ in completed_all(connection, [each.body for each in stored])]
-    opened_by = _opened_by(row)
+    opened_by = _opened_by(connection, row)
     return {
         **_row(row, opened_by),
         "opened_by": opened_by,
@@ -176,12 +179,11 @@ def _event(body: Mapping[str, Any], received: int) -> EventView:
     return cast("EventView", {**body, **times})
 
 
-def _opened_by(row: RowMapping) -> EntryView | None:
-    return (
-        entries.view(row["opened_by"], row["host"], row["host_name"], attribution.view(row))
-        if row["opened_by"]
-        else None
-    )
+def _opened_by(connection: Connection, row: RowMapping) -> EntryView | None:
+    if not row["opened_by"]:
+        return None
+    told = (attribution.view(row), api_attribution.view(connection, row))
+    return entries.view(row["opened_by"], row["host"], row["host_name"], *told)
 
 
 def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
@@ -206,6 +208,12 @@ def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
             "image": container["image"] if container else None,
         },
         "process": opened_by["process"] if opened_by else None,
-        "sentence": sentence(row["host_name"], row["opened_by"], row["commands"], attribution.view(row)),
+        "sentence": sentence(
+            row["host_name"],
+            row["opened_by"],
+            row["commands"],
+            attribution.view(row),
+            opened_by["api"] if opened_by else None,
+        ),
         "alert": row["alert"],
     }

@@ -47,6 +47,23 @@ class RecordRef(TypedDict):
     """The runtime's own id of the exec: `records list --exec-id` has all that was said of it."""
 
 
+class ApiRef(TypedDict):
+    """What is known of the request to a Kubernetes API server that a visit to a pod came by."""
+
+    status: Literal["recorded", "awaited", "unrecorded", "unchecked"]
+    confidence: Confidence
+    reason: str
+    sure: bool
+    """Of "unrecorded": nothing speaks against it."""
+    cluster: str | None
+    """The name of the cluster, or host, whose audit told of it."""
+    action: str | None
+    command: str | None
+    audit_id: str | None
+    request: wire.Request | None
+    """Who asked, and how; None unless recorded."""
+
+
 class EntryView(TypedDict):
     """An entry, an attempt or an escape, with the updates that arrived so far merged in."""
 
@@ -77,6 +94,8 @@ class EntryView(TypedDict):
     """Who the records say it was: no record that is read names a person yet."""
     record: RecordRef | None
     """What is known of its record; None where none is wanted, of a probe and an escape."""
+    api: ApiRef | None
+    """What is known of the request to its API server; None where none is wanted: of a container of no pod."""
     confidence: Confidence | None
     """How sure it is that the record is of this entry; "none" without one."""
     missing: dict[str, wire.Missing]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What container runtimes said happened."""
+"""What container runtimes, and API servers, said happened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from controller.store.records import RecordView
 
-FILTERS = ("host", "container", "source", "action", "exec_id")
+FILTERS = ("host", "container", "source", "action", "exec_id", "pod", "user")
 
 
 def records_page(request: Request) -> Response:

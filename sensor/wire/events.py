@@ -13,6 +13,7 @@ from sensor.wire.parts import (
     Missing,
     Process,
     RecordSource,
+    Request,
     Settings,
     Verdict,
 )
@@ -226,7 +227,7 @@ class Record(_Event):
     kind: Literal["record"]
     source: RecordSource
     place: str
-    """The socket of the daemon that said it."""
+    """The socket of the daemon that said it; of an audit the file that it was read from, or "webhook"."""
     key: str
     """Names it among all that this host's sources say: a digest of what names it at its source."""
     action: str
@@ -247,6 +248,8 @@ class Record(_Event):
     """When the sensor read it, like `time` but by the host's clock."""
     detail: dict[str, str]
     """What else it says, a few words: {"oldName": "/web"}."""
+    request: NotRequired[Request]
+    """Of a Kubernetes API server's audit: what it was asked, and by whom."""
 
 
 class AgentNote(_Event):

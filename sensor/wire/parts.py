@@ -25,7 +25,7 @@ Means = Literal[
     "unknown",
 ]
 Runtime = Literal["docker", "containerd", "cri", "podman", "cri-o", "lxc", "nspawn", "unknown"]
-RecordSource = Literal["docker", "podman", "containerd"]
+RecordSource = Literal["docker", "podman", "containerd", "kubernetes"]
 
 
 class Pod(TypedDict):
@@ -143,3 +143,54 @@ class Settings(TypedDict):
     cpus: int | None
     """Billionths of a CPU."""
     pids: int | None
+
+
+class Request(TypedDict):
+    """What a Kubernetes API server was asked, by its audit (audit.k8s.io/v1, one stage of one request).
+
+    All text is of whoever asked, except what the API server decided; it is bounded, and None where it is not told.
+    """
+
+    id: str
+    """Names the request: alike in all its stages and wherever they were read. Not the audit's own id, for that
+    may be chosen by whoever asks (the header Audit-ID)."""
+    audit_id: str
+    level: str
+    stage: str
+    verb: str
+    resource: str
+    """With its subresource: "pods/exec"."""
+    namespace: str | None
+    name: str | None
+    """Of the object that the request is about: the pod, the node, the role."""
+    pod: str | None
+    container: str | None
+    """As the pod's specification calls it; None where none was named."""
+    node: str | None
+    user: str
+    groups: list[str]
+    impersonated: str | None
+    impersonated_groups: list[str]
+    addresses: list[str]
+    """Where it came from, the client's own first; those before the last may be made up (X-Forwarded-For)."""
+    agent: str | None
+    code: int | None
+    """The HTTP status that it was answered with; None: not answered yet."""
+    allowed: bool | None
+    reason: str | None
+    """Why it was allowed or refused: the role binding, by the authoriser."""
+    said: int
+    """When the stage was reached, like `time`; the record's own `time` is when the request came."""
+    terminal: bool | None
+    whole: bool
+    """The command is all of it: neither cut nor with a secret taken out."""
+    absent: str | None
+    """What the audit does not have of it, and why: "object not in the audit: level Metadata"."""
+    settings: Settings | None
+    """Of the pod that was asked for, what leads towards the host; None where it is not told, or nothing does."""
+    role: str | None
+    """Of a grant: which role, "ClusterRole/edit"."""
+    subjects: list[str]
+    """Of a grant: to whom, "User/jane"."""
+    grants: list[str]
+    """Of a grant: the rights that lead into containers, "create pods/exec"."""

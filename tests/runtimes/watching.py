@@ -16,7 +16,6 @@ from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
-from sensor.enrich.redact import Redactor
 from sensor.entry.configured import Configured
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
@@ -27,6 +26,7 @@ from sensor.probe.hooks import Best
 from sensor.probe.recording import Recorder
 from sensor.watch import Watch
 from sensor.who.asking import Asking
+from sensor.wire.redact import Redactor
 
 
 class Watching:

@@ -130,6 +130,37 @@ SETTINGS = {
     "pids": 100,
 }
 
+REQUEST: wire.Request = {
+    "id": "0d1f6c2b5a4e8f7d9c3b2a1f0e5d4c3b",
+    "audit_id": "5dabd2b0-b6fa-4c8e-96ca-6e7c91b2e55b",
+    "level": "Metadata",
+    "stage": "ResponseStarted",
+    "verb": "get",
+    "resource": "pods/exec",
+    "namespace": "shop",
+    "name": "cart-0",
+    "pod": "cart-0",
+    "container": "app",
+    "node": None,
+    "user": "alice@example.com",
+    "groups": ["developers", "system:authenticated"],
+    "impersonated": None,
+    "impersonated_groups": [],
+    "addresses": ["10.0.0.5"],
+    "agent": "kubectl/v1.32.4 (linux/amd64) kubernetes/4cb5f07",
+    "code": 101,
+    "allowed": True,
+    "reason": "",
+    "said": 1764000000004000000,
+    "terminal": False,
+    "whole": True,
+    "absent": None,
+    "settings": None,
+    "role": None,
+    "subjects": [],
+    "grants": [],
+}
+
 EVENTS: dict[str, dict[str, Any]] = {
     "entry": event(
         "entry",
@@ -209,6 +240,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "record": event(
         "record",
         14,
+        request=REQUEST,
         source="docker",
         place="/run/docker.sock",
         key="00112233445566778899aabbccddeeff",

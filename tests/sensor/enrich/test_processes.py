@@ -8,7 +8,7 @@ import subprocess
 
 from sensor.enrich import procfs
 from sensor.enrich.processes import MAX_ARGV_CHARS, Snapshot, look
-from sensor.enrich.redact import Redactor
+from sensor.wire.redact import Redactor
 
 redact = Redactor().argv
 

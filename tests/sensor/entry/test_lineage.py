@@ -9,8 +9,8 @@ from typing import Final
 
 from sensor.enrich import procfs
 from sensor.enrich.processes import MAX_ARGV_CHARS, Snapshot
-from sensor.enrich.redact import Redactor
 from sensor.entry.lineage import Lineage
+from sensor.wire.redact import Redactor
 
 WAIT: Final = "import sys; print(flush=True); sys.stdin.read()"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.enrich.redact import Redactor
-from sensor.enrich.secret_shapes import announces
+from sensor.wire.redact import Redactor
+from sensor.wire.secret_shapes import announces
 
 SECRET = "hunter2"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"

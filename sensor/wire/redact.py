@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sensor.enrich import secret_shapes
-from sensor.enrich.secret_shapes import Form, announces
+from sensor.wire import secret_shapes
+from sensor.wire.secret_shapes import Form, announces
 
 MASK: Final = "***"
 MAX_DEPTH: Final = 3
