@@ -116,7 +116,7 @@ def describe(
         sentence=sentence(host_name, event),
         means=NO_ENTRY,
         container=None,
-        container_name=request["pod"] and printable(request["pod"])[:160],
+        container_name=None if refused else request["pod"] and printable(request["pod"])[:160],
         image=event["detail"].get("image"),
         user=printable(request["user"])[:256],
         first_seen=event["time"] if since is None else min(since, event["time"]),

@@ -129,7 +129,7 @@ def emulate(detection: Detection, docker: Docker, container_id: str, state: Path
     """
     environment = {**docker.environment(), "CONTAINER": container_id, "NSENTRY_CONTROLLER_STATE": str(state)}
     # What only an API server's audit can show is replayed by the very program that runs this.
-    environment["PATH"] = f"{Path(sys.argv[0]).absolute().parent}{os.pathsep}{environment.get('PATH', '')}"
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     try:
         done = subprocess.run(
             [str(detection.emulation)],
