@@ -35,6 +35,7 @@ from sensor.probe import Probe, ProbeError, open_probe, pins, receiver
 from sensor.probe.layout import KernelEvent
 from sensor.probe.recording import Head, Recorder
 from sensor.recall import Recalled
+from sensor.records.kubernetes import AuditLog
 from sensor.records.said import record
 from sensor.records.sources import Sources
 from sensor.watch import Watch
@@ -106,7 +107,9 @@ class Agent:
         self._recall = self.watch.recall(health.host["boot"])
         self._containers = containers
         self._redact = redactor.argv
-        self.sources = Sources(map(str, config.docker.sockets), count=count, since=since)
+        log, keep = config.records.kubernetes_audit, config.state_dir / "audit-log.json"
+        audit = AuditLog(str(log), keep, redactor.argv) if log else None
+        self.sources = Sources(map(str, config.docker.sockets), count=count, since=since, audit=audit)
         health.degraded.register(self.sources.troubles)
         health.gauges.register("records.sources", self.sources.reading)
         self._reported: dict[str, int] = {}

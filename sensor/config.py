@@ -63,6 +63,13 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """What is read of what others say happened, besides the runtimes that are discovered."""
+
+    kubernetes_audit: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Redact:
     """Regular expressions for secrets in command lines, besides the built-in ones."""
 
@@ -99,6 +106,7 @@ class Config:
     spool: SpoolLimits
     docker: Docker
     probes: Probes
+    records: Records
     redact: Redact
     heartbeat: Heartbeat
     log: Log
@@ -248,6 +256,7 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
         spool=SpoolLimits(of("spool.max_bytes")),
         docker=Docker(of("docker.sockets")),
         probes=Probes(of("probes.manifests")),
+        records=Records(of("records.kubernetes_audit")),
         redact=Redact(of("redact.patterns")),
         heartbeat=Heartbeat(of("heartbeat.interval_s")),
         log=Log(of("log.level"), of("log.format")),

@@ -213,6 +213,13 @@ KEYS: Final = (
         "Others than root must not be able to write there.",
     ),
     Key(
+        "records.kubernetes_audit",
+        _path,
+        None,
+        "path",
+        "The audit log of a Kubernetes API server on this host (--audit-log-path). Followed over rotations.",
+    ),
+    Key(
         "redact.patterns",
         _patterns,
         (),

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from time import CLOCK_BOOTTIME, clock_gettime_ns, time_ns
 from typing import Final
 
-from sensor.wire import MAX_TEXT, Event, Record, RecordSource
+from sensor.wire import MAX_TEXT, Event, Record, RecordSource, Request
 
 MAX_DETAIL: Final = 256
 """Characters of one detail."""
@@ -24,7 +24,7 @@ OF_THE_SENSOR: Final = frozenset({UP, AWAY, GAP})
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a daemon said once. `time` is by its own clock, ns; `read` by the host's."""
+    """What a daemon, or an API server's log, said once. `time` is by its own clock, ns; `read` by the host's."""
 
     source: RecordSource
     place: str
@@ -38,10 +38,15 @@ class Said:
     code: int | None = None
     detail: dict[str, str] = field(default_factory=dict)
     read: int = field(default_factory=time_ns)
+    name: str | None = None
+    """What names it at its source, where that does."""
+    request: Request | None = None
 
     @property
     def key(self) -> str:
         """Names this saying, whichever time it is read: of what the source has no id of its own for."""
+        if self.name is not None:
+            return self.name
         parts = (self.source, self.action, self.container, self.exec_id, self.pid, self.time)
         names = [*map(str, parts), *(f"{name}={value}" for name, value in sorted(self.detail.items()))]
         if self.action in OF_THE_SENSOR:
@@ -55,7 +60,7 @@ def record(said: Said, event_id: str, redact: Callable[[list[str]], tuple[list[s
     if command is not None:
         # Bounded before it is searched for secrets, for that costs; and after, for a secret at the cut is no word.
         command = " ".join(redact(command[: 2 * MAX_TEXT].split(" "))[0])[:MAX_TEXT]
-    return Record(
+    made = Record(
         id=event_id,
         time=said.time,
         mono=clock_gettime_ns(CLOCK_BOOTTIME),
@@ -73,6 +78,9 @@ def record(said: Said, event_id: str, redact: Callable[[list[str]], tuple[list[s
         read=said.read,
         detail={name: value[:MAX_DETAIL] for name, value in said.detail.items()},
     )
+    if said.request is not None:
+        made["request"] = said.request
+    return made
 
 
 def marks(events: Iterable[Event]) -> dict[str, int]:

@@ -22,6 +22,7 @@ from sensor.enrich import procfs, sockets
 from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
 from sensor.enrich.grpc import RefusedError
 from sensor.records import containerd, docker
+from sensor.records.kubernetes import AuditLog
 from sensor.records.said import AWAY, GAP, UP, Said
 from sensor.wire import RecordSource
 
@@ -80,6 +81,8 @@ class Reader:
         self.path = path
         self.trouble: str | None = None
         """Why it is not read now, once it was."""
+        self.why: str | None = None
+        """Why it never was read so far."""
         self.refused = False
         """It has no such service, and is not asked again while the sensor runs."""
         self._open = open_
@@ -178,7 +181,7 @@ class Reader:
         if self._source is not None and self.trouble is None:
             return
         known, self._source = self._source, stream.source
-        self.trouble = None
+        self.trouble = self.why = None
         self._owner = stream.owner
         self._say(UP, "" if since is None else str(since))
         if stream.source == "containerd" and (known is not None or since is not None):
@@ -198,6 +201,7 @@ class Reader:
     def _gone(self, reason: str) -> None:
         self._count("records.source_away")
         if self._source is None or self.trouble is not None:
+            self.why = reason if self._source is None else None
             return  # never was there, or told already
         self.trouble = f"{self._source}'s events are not read: {reason}"
         _log.warning("%s", self.trouble)
@@ -220,8 +224,10 @@ class Sources:
         proc: Path = procfs.PROC,
         count: Callable[[str], None] = lambda _name: None,
         since: Callable[[str], int | None] = lambda _place: None,
+        audit: AuditLog | None = None,
     ) -> None:
-        """`since` tells how far a place was read by the sensor before, ns by its clock."""
+        """`since` tells how far a place was read by the sensor before, ns by its clock; `audit`: a log to follow."""
+        self._audit = audit
         self._configured = tuple(configured)
         self._proc = proc
         self._count = count
@@ -266,7 +272,9 @@ class Sources:
 
     def troubles(self) -> list[str]:
         """Which sources are not read now, one sentence each."""
-        return [reader.trouble for reader in list(self._readers.values()) if reader.trouble]
+        found = [reader.trouble for reader in list(self._readers.values()) if reader.trouble]
+        never = self._readers.get(self._audit.path) if self._audit else None
+        return [*found, f"the audit log is not read: {never.why}"] if never and never.why else found
 
     def reading(self) -> float:
         """How many sources are read or asked for."""
@@ -286,6 +294,8 @@ class Sources:
                 sockets.discover(self._configured, self._proc), _open_docker
             )
             found |= dict.fromkeys(sockets.discover_cri(self._proc), _open_containerd)
+            if self._audit is not None:
+                found[self._audit.path] = self._audit.open
             for path, open_ in found.items():
                 reader = self._readers.get(path)
                 if reader is None or not (reader.alive() or reader.refused):
