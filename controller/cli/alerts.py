@@ -41,6 +41,7 @@ def alerts() -> None:
 @click.option("--detection", multiple=True, metavar="NAME", help="Only with a finding of this detection.")
 @output.host
 @click.option("--container", metavar="NAME", help="Only of the container with this name.")
+@output.principal
 @click.option("--newest", "by_time", is_flag=True, help="The latest first, not the gravest.")
 @output.since
 @output.limit

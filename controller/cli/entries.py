@@ -25,6 +25,7 @@ def entries() -> None:
 @output.container
 @click.option("--image", metavar="NAME", help="Only into containers of this image.")
 @output.means
+@output.principal
 @click.option(
     "--kind", type=click.Choice(["entry", "attempt", "escape"]), help="Only entries, attempts or escapes."
 )
@@ -52,6 +53,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "HOST": lambda row: output.text(row["host"]),
         "CONTAINER": lambda row: page.container(row["container"]),
         "IMAGE": lambda row: output.text(row["container"]["image"]),
+        "WHO": lambda row: page.principal(row["principal"]),
         "MEANS": lambda row: output.text(row["means"]) + _mark(row),
         "USER": lambda row: output.user(row["process"]),
         "ID": lambda row: output.text(row["id"]),

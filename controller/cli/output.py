@@ -124,6 +124,7 @@ since = click.option(
 )
 until = click.option("--until", type=times.Moment(), metavar="TIME", help="Before then.")
 host = click.option("--host", metavar="NAME", help="Only of this host (name or id).")
+principal = click.option("--principal", metavar="NAME", help="Only by the principal of this name.")
 ALL: Final = "all"
 means = click.option(
     "--means",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.cli import output
 from controller.cli.output import text
+from controller.detect.principal import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,8 @@ def entry(shown: EntryView) -> None:
         ("namespaces", ", ".join(shown["namespaces"]) or output.UNKNOWN),
         ("verdict", _verdict(shown)),
         ("entered by", f"{_named(outside)}, uid {outside['uid']}, pid {outside['pid']}"),
+        ("principal", principal(shown["principal"])),
+        ("because", _evidence(shown["principal"])),
         ("login", _login(shown["login"])),
         ("record", _record(shown)),
     ]
@@ -141,6 +144,21 @@ def _record(shown: EntryView) -> str:
         return output.UNKNOWN
     named = f", exec {text(record['exec_id'])}" if record["exec_id"] else ""
     return f"{record['status']}, confidence {record['confidence']}: {text(record['reason'])}{named}"
+
+
+def principal(found: Mapping[str, Any] | None) -> str:
+    """Who it was, as a list shows it."""
+    if found is None:
+        return output.UNKNOWN
+    if found["candidates"]:
+        return text(" or ".join(found["candidates"]))
+    return text(named(found))
+
+
+def _evidence(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return output.UNKNOWN
+    return text("; ".join([f"confidence {found['confidence']}: {found['reason']}", *found["evidence"]]))
 
 
 def _login(login: Mapping[str, Any] | None) -> str:

@@ -11,6 +11,7 @@ import click
 from controller.cli import output
 from controller.cli.group import FailedError
 from controller.cli.output import text
+from controller.cli.page import principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,7 @@ def _section(title: str) -> Iterator[str]:
 
 def _entry(entry: EntryView) -> Iterator[str]:
     place, outside, record = entry["container"], entry["entered_by"], entry["record"]
+    who = entry["principal"]
     facts = {
         "when": entry["time"],
         "host": f"{entry['host']} ({entry['host_id']})",
@@ -91,6 +93,8 @@ def _entry(entry: EntryView) -> Iterator[str]:
         "namespaces": ", ".join(entry["namespaces"]),
         "entered by": f"{outside['exe'] or outside['comm']}, uid {outside['uid']}, pid {outside['pid']}",
         "ancestry": " < ".join(step["comm"] for step in entry["ancestry"]),
+        "principal": principal(entry["principal"]),
+        "evidence": "; ".join([who["reason"], *who["evidence"]]) if who else "unknown",
         "record": f"{record['status']}: {record['reason']}" if record else "not checked",
     }
     yield from ("| what | value |", "| --- | --- |")

@@ -23,6 +23,7 @@ def sessions() -> None:
 @output.host
 @output.container
 @output.means
+@output.principal
 @click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
 @output.since
 @output.until
@@ -47,6 +48,7 @@ def list_(state: State, /, *, limit: int, json_: bool, **wanted: str | int | Non
         "BEGAN": lambda row: output.when(row["began"]),
         "HOST": lambda row: output.text(row["host"]),
         "CONTAINER": lambda row: page.container(row["container"]),
+        "WHO": lambda row: page.principal(row["principal"]),
         "MEANS": lambda row: output.text(row["means"]),
         "USER": lambda row: output.user(row["process"]),
         "COMMANDS": lambda row: str(row["commands"]),

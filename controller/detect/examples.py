@@ -7,6 +7,8 @@
       record: {status: unrecorded}           what is known of the visit's record (optional)
       api: {status: unrecorded}              what is known of the request to its API server (optional)
       earlier: [...]                         of a request: what its user was refused before it (optional)
+      principal: {kind: person, name: ann}   who it was (optional)
+      new_in: [on host n1]                   where that one had not been before (optional)
       visit:                                 the events of one visit, in order
         - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
         - command: {process.filename: /usr/bin/id, process.argv: [id]}
@@ -30,6 +32,7 @@ import yaml
 from controller.detect.alerts import judged_again
 from controller.detect.catalogue import TESTS, Problem
 from controller.detect.engine import Engine
+from controller.detect.principal import unknown
 from controller.detect.rule import Severity
 from controller.detect.visits import Visited
 from controller.validity import InvalidError, check_event
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-KEYS: Final = {"name", "fires", "because", "record", "api", "earlier", "visit"}
+KEYS: Final = {"name", "fires", "because", "record", "api", "earlier", "principal", "new_in", "visit"}
 SECOND: Final = 1_000_000_000
 
 
@@ -64,6 +67,9 @@ class Example:
     """What is known of the visit's record, as the rule is to see it."""
     api: dict[str, Any] | None = None
     earlier: tuple[Event, ...] = ()
+    principal: dict[str, Any] | None = None
+    """Who it was, likewise."""
+    new_in: tuple[str, ...] = ()
 
 
 def load(folder: Path) -> tuple[list[Example], list[Problem]]:
@@ -99,6 +105,7 @@ def run(
     record: dict[str, Any] | None = None,
     api: dict[str, Any] | None = None,
     earlier: tuple[Event, ...] = (),
+    who: tuple[dict[str, Any] | None, tuple[str, ...]] = (None, ()),
 ) -> list[Raised]:
     """All findings of one detection on a visit, updates merged in as they come.
 
@@ -107,6 +114,7 @@ def run(
     engine = Engine([detection])
     visited = Visited(visit[0].get("session", visit[0]["id"]))
     visited.record, visited.api, visited.earlier = record, api, earlier
+    visited.principal, visited.new_in = who
     findings: tuple[Raised, ...] = ()
     for event in visit:
         if event["kind"] == "update":
@@ -125,7 +133,8 @@ def run(
 
 def _failure(detection: Detection, example: Example) -> Problem | None:
     try:
-        found = run(detection, example.visit, example.record, example.api, example.earlier)
+        who = (example.principal, example.new_in)
+        found = run(detection, example.visit, example.record, example.api, example.earlier, who)
     except RuntimeError as error:
         return Problem(example.path, example.line, f"{example.name!r}: {error}")
     gravest = max((each.severity for each in found), default=None)
@@ -159,7 +168,10 @@ def _example(value: object, path: Path, line: int) -> Example:
     because = str(value.get("because", ""))
     record, api = _known(value.get("record"), "record"), _known(value.get("api"), "api")
     earlier = tuple(built(each, number) for number, each in enumerate(value.get("earlier", ()), start=1001))
-    return Example(str(value["name"]), labels.get(fires), because, visit, path, line, record, api, earlier)
+    who = _known(value.get("principal"), "principal")
+    new_in = tuple(str(each) for each in value.get("new_in", ()))
+    name = str(value["name"])
+    return Example(name, labels.get(fires), because, visit, path, line, record, api, earlier, who, new_in)
 
 
 _NOTHING: Final[dict[str, dict[str, Any]]] = {
@@ -172,6 +184,7 @@ _NOTHING: Final[dict[str, dict[str, Any]]] = {
         "action": None,
         "request": None,
     },
+    "principal": dict(unknown("")),
 }
 
 
@@ -179,9 +192,10 @@ def _known(known: object, what: str) -> dict[str, Any] | None:
     if known is None:
         return None
     nothing = _NOTHING[what]
-    if not isinstance(known, dict) or not {"status"} <= set(known) <= {"status", *nothing}:
+    needed = "name" if what == "principal" else "status"
+    if not isinstance(known, dict) or not {needed} <= set(known) <= {needed, *nothing}:
         raise BadExampleError(
-            f"`{what}` has `status` and perhaps {', '.join(f'`{name}`' for name in nothing)}"
+            f"`{what}` has `{needed}` and perhaps {', '.join(f'`{name}`' for name in nothing)}"
         )
     return nothing | known
 

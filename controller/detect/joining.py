@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a batch of events the join has to look at, and the visits that it says something new about."""
+"""What of a batch of events the join has to look at, and the visits that it says something new about.
+
+Of each visit it says what its record is, and who it was by: the record's times help to tell.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.store import api_attribution, attribution, audit_sources, records
+from controller.store import api_attribution, attribution, audit_sources, principals, records
 from controller.store.raising import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -24,10 +27,14 @@ class Joining:
     def __init__(self) -> None:
         self._near: dict[tuple[str, str], list[int]] = {}
         self._pods: dict[str, list[int]] = {}
+        self._who: dict[str, set[str]] = {}
+        """Visits of which it is to be said who they were by, by host."""
+        self._execs: dict[str, set[str]] = {}
 
     def take(self, connection: Connection, host: str, event: Event, now: int) -> None:
         """An entry or attempt, with what is known of it by now, or a record; others do not matter."""
         container = None
+        self._take_who(connection, host, event)
         if event["kind"] in {"entry", "attempt"}:
             attribution.ask(connection, host, event, now)
             container = event["container"]["id"]
@@ -46,6 +53,17 @@ class Joining:
         if container is not None:
             self._near.setdefault((host, container), []).append(event["time"])
 
+    def _take_who(self, connection: Connection, host: str, event: Event) -> None:
+        """What may tell who it was: the visit itself, and the times that the record of its exec has."""
+        opens = event["kind"] == "escape" and event["session"] == event["id"]
+        if event["kind"] in {"entry", "attempt"} or opens:
+            if event.get("clients"):  # looked at with the others of the batch, of whom some may be theirs
+                self._who.setdefault(host, set()).add(event["session"])
+            else:
+                principals.decide(connection, host, [event["session"]])
+        elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC and event["exec_id"]:
+            self._execs.setdefault(host, set()).add(event["exec_id"])
+
     def changed(self, connection: Connection, now: int) -> list[str]:
         """The visits of which something else is said now than before, each once."""
         found: dict[str, None] = {}
@@ -55,14 +73,23 @@ class Joining:
         for pod, times in self._pods.items():
             for near in _together(times):
                 found |= dict.fromkeys(sorted(api_attribution.settle(connection, pod, near, now)))
-        self.forget()
         decided = [*attribution.decide(connection, now), *api_attribution.decide(connection, now)]
-        return list(found | dict.fromkeys(decided))
+        found |= dict.fromkeys(decided)
+        for host, sessions in attribution.hosts_of(connection, found).items():
+            self._who.setdefault(host, set()).update(sessions)
+        for host, execs in self._execs.items():
+            self._who.setdefault(host, set()).update(attribution.of_execs(connection, host, execs))
+        for host, asked in self._who.items():
+            found |= dict.fromkeys(sorted(principals.decide(connection, host, asked)))
+        self.forget()
+        return list(found)
 
     def forget(self) -> None:
         """The transaction failed."""
         self._near.clear()
         self._pods.clear()
+        self._who.clear()
+        self._execs.clear()
 
 
 def due(connection: Connection, now: int) -> bool:

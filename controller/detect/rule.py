@@ -88,6 +88,11 @@ class Visit:
     reason, sure, cluster, action, request. None where none is wanted."""
     earlier: tuple[Event, ...] = ()
     """Of a request to an API server: what the same user was refused in the ten minutes before it."""
+    principal: Mapping[str, Any] | None = None
+    """Who it was (sensor.wire.Principal), of kind "unknown" with its reason where nobody is named; None of a
+    probe, and while that is not decided."""
+    new_in: tuple[str, ...] = ()
+    """Where the principal had not been before, in words: "on host n1". Empty while a place is still learning."""
 
     @property
     def means(self) -> str:

@@ -2,10 +2,11 @@
 """The one sentence that a person reads: who, on which host, entered what, by which means, and ran what.
 
     root on n1 entered container web (image busybox:demo) by nsenter from bash, ran /bin/sh; no record of it
-    somebody entered container web (image app:1) on n1 as root by docker exec, ran id; recorded by docker
+    jane (ssh from 10.0.0.5) on n1 entered container web (image app:1) as root by docker exec, ran id; ...
 
-It never claims more than is known. Who typed a `docker exec` is not in the process tree, so the sentence says
-"somebody" there until a record names a person. It ends with what is known of the record: "recorded by docker",
+It never claims more than is known. Who typed a `docker exec` is not in the process tree: the sentence says
+"somebody" there until evidence names the principal, "perhaps" before one that is weak, and "ann or bob" where
+both may have been. It ends with what is known of the record: "recorded by docker",
 "record awaited", "no record of it", or "record not checked" where nobody listened to what would have told.
 All text comes from the host and is bounded and made printable here, so the sentence may go to any terminal.
 """
@@ -16,6 +17,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.detect.join import UNASKED
+from controller.detect.principal import MAX_CANDIDATES, named
 from controller.detect.rule import ADMIN_MEANS
 from controller.exposure import exposures
 from sensor.wire import printable
@@ -48,17 +50,18 @@ def sentence(
     commands: int = 0,
     record: Mapping[str, Any] | None = None,
     api: Mapping[str, Any] | None = None,
+    principal: Mapping[str, Any] | None = None,
 ) -> str:
     """What happened in one visit to a container of `host` (its name).
 
     `entry` is the entry or the attempt, None when it was lost; `commands` counts what ran after it; `record` is
-    what is known of its record, `api` of the request to its API server.
+    what is known of its record, `api` of the request to its API server, `principal` who it was.
     """
     if entry is None:
         ran = f"{commands} {'command' if commands == 1 else 'commands'}" if commands else "something"
         return f"somebody inside a container on {_name(host)} ran {ran}; the entry itself was not seen"
     more = f" and {commands} more {'command' if commands == 1 else 'commands'}" if commands else ""
-    who, where = _who(entry, _name(host))
+    who, where = _who(entry, _name(host), principal)
     told = f"{_record(entry['means'], record)}{_asked(api)}"
     if entry["kind"] == "escape":
         return f"{who} {_left(entry)}{where}{_ran(entry)}{more}; {told}"
@@ -102,22 +105,24 @@ def command_line(process: Mapping[str, Any]) -> str:
     return _cut(printable(text), MAX_COMMAND)
 
 
-def _who(entry: Event, host: str) -> tuple[str, str]:
+def _who(entry: Event, host: str, principal: Mapping[str, Any] | None) -> tuple[str, str]:
     """Who it was, and where: the host stands beside the person if he was on it, else beside the container."""
     process, login = entry.get("process"), entry["login"]
     as_user = None if process is None else _user(process["uid"], process["user"])
     if entry["means"] == "probe":
-        who = None
-    elif login is not None:
-        who = _user(login["uid"], login["user"])
+        return "a health check", f" on {host}" + (f" as {as_user}" if as_user else "")
+    name = who = None
+    if principal is not None and principal["name"]:
+        name, who = principal["name"], named(principal)
+        if principal["kind"] == "kubernetes":
+            return who, f" on {host}" + (f" as {as_user}" if as_user else "")
+    elif principal is not None and principal["candidates"]:
+        who = " or ".join(_name(each) for each in principal["candidates"][:MAX_CANDIDATES])
     elif entry["means"] in _CALLER_IS_OUTSIDE:
-        who = _user(entry["entered_by"]["uid"], None)
-    else:
-        who = None
-    role = "" if as_user in {None, who} else f" as {as_user}"
-    if who is not None:
-        return f"{who} on {host}", role
-    return "a health check" if entry["means"] == "probe" else "somebody", f" on {host}{role}"
+        name = _user(login["uid"], login["user"]) if login else _user(entry["entered_by"]["uid"], None)
+        who = name
+    role = "" if as_user in {None, name} else f" as {as_user}"
+    return (f"{who} on {host}", role) if who is not None else ("somebody", f" on {host}{role}")
 
 
 def _record(means: str, record: Mapping[str, Any] | None) -> str:

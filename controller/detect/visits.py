@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from controller.detect.engine import Raised
 from controller.detect.rule import Severity, Visit
-from controller.store import api_attribution, attribution, completion
+from controller.store import api_attribution, attribution, completion, principals
 from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
@@ -49,6 +49,8 @@ class Visited:
     record: Mapping[str, Any] | None = None
     api: Mapping[str, Any] | None = None
     earlier: tuple[Event, ...] = ()
+    principal: Mapping[str, Any] | None = None
+    new_in: tuple[str, ...] = ()
     events: int = 0
     commands: int = 0
     first_seen: int | None = None
@@ -70,9 +72,10 @@ class Visited:
             del self.executions[:-KEPT]
 
     def know(self, connection: Connection) -> None:
-        """What is known by now of its record, and of the request to its API server."""
+        """What is known by now of its record, of the request to its API server, and of who it was."""
         self.record = attribution.of(connection, self.session)
         self.api = api_attribution.of(connection, self.session)
+        self.principal, self.new_in = principals.of(connection, self.session)
 
     def complete(self, event: Event) -> None:
         """Puts `event`, which has learned more, in the place of what it was."""
@@ -93,7 +96,16 @@ class Visited:
         return self._seen(seen), seen[-1]
 
     def _seen(self, executions: tuple[Event, ...]) -> Visit:
-        return Visit(self.session, self.entry, executions, self.record, self.api, self.earlier)
+        return Visit(
+            self.session,
+            self.entry,
+            executions,
+            self.record,
+            self.api,
+            self.earlier,
+            self.principal,
+            self.new_in,
+        )
 
     def now(self) -> Visit:
         """The visit up to its latest event."""

@@ -21,7 +21,7 @@ from controller.detect.engine import Engine
 from controller.detect.held import Held
 from controller.detect.joining import Joining
 from controller.detect.rule import ALONE, Visit
-from controller.detect.visits import Visits
+from controller.detect.visits import OPENING, Visits
 from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
 from controller.store.schema import events, hosts
@@ -179,7 +179,7 @@ class Worker:
         """The next event of a visit."""
         visited = self._visits.before(connection, event["session"], delivery.seq)
         visited.add(event)
-        if event["kind"] in {"entry", "attempt"}:
+        if event["kind"] in OPENING:
             visited.know(connection)
         if self._holds(visited, delivery.seq) and event["kind"] != "escape":
             return  # however somebody came in, out to the host is no health check
@@ -221,7 +221,7 @@ class Worker:
         self._raise(connection, visited, found, (host, names.get(host, host)))
 
     def _told(self, connection: Connection, session: str, last: int, names: Mapping[str, str]) -> None:
-        """Something else is known of a visit's record: it is judged again, and its alert says it anew."""
+        """Something else is known of a visit's record or principal: it is judged and said anew."""
         visited = self._visits.before(connection, session, last + 1)
         visited.know(connection)
         if visited.entry is None or self._holds(visited, last):

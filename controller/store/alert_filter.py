@@ -26,6 +26,7 @@ FACETS: Final = (
     "container",
     "image",
     "user",
+    "principal",
     "assignee",
 )
 """Names that `AlertFilter.include` and `exclude` take. Values: a severity's label, a host's or container's
@@ -42,7 +43,7 @@ class AlertFilter:
     include: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exclude: Mapping[str, Sequence[str]] = field(default_factory=dict)
     text: str = ""
-    """Every word must occur in title, sentence, container, image, user or host (any case)."""
+    """Every word must occur in title, sentence, container, image, user, principal or host (any case)."""
     since: int | None = None
     """Last seen at or after, ns."""
     until: int | None = None
@@ -58,6 +59,7 @@ _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
     "container": func.coalesce(alerts.c.container_name, alerts.c.container),
     "image": alerts.c.image,
     "user": alerts.c.user,
+    "principal": alerts.c.principal,
     "assignee": alerts.c.assignee,
 }
 _SEARCHED: Final = (
@@ -67,6 +69,7 @@ _SEARCHED: Final = (
     alerts.c.container,
     alerts.c.image,
     alerts.c.user,
+    alerts.c.principal,
     hosts.c.name,
 )
 _LEVELS: Final = {label: level for level, label in SEVERITIES.items()}

@@ -150,6 +150,7 @@ def _row(row: RowMapping, detections: list[str]) -> AlertRow:
         "means": row["means"],
         "container": {"id": row["container"], "name": row["container_name"], "image": row["image"]},
         "user": row["user"],
+        "principal": row["principal"],
         "first_seen": rfc3339(row["first_seen"]),
         "first_seen_ns": row["first_seen"],
         "last_seen": rfc3339(row["last_seen"]),

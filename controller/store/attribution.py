@@ -171,6 +171,21 @@ def decide(connection: Connection, now: int) -> list[str]:
     return decided
 
 
+def of_execs(connection: Connection, host: str, execs: Iterable[str]) -> list[str]:
+    """The visits that are these execs, by the runtime's own ids."""
+    query = select(_a.c.session).where(_a.c.host == host, _a.c.exec_id.in_(sorted(execs)))
+    return list(connection.execute(query).scalars())
+
+
+def hosts_of(connection: Connection, found: Iterable[str]) -> dict[str, list[str]]:
+    """Visits by their host."""
+    by_host: dict[str, list[str]] = {}
+    query = select(_a.c.host, _a.c.session).where(_a.c.session.in_(sorted(found)))
+    for row in connection.execute(query):
+        by_host.setdefault(row.host, []).append(row.session)
+    return by_host
+
+
 def of(connection: Connection, session: str) -> RecordRef | None:
     """What rules and pages see of a visit's record; None where none is wanted."""
     row = connection.execute(select(*COLUMNS).where(_a.c.session == session)).mappings().one_or_none()

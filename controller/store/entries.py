@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import api_attribution, attribution, query
+from controller.store import api_attribution, attribution, principals, query
 from controller.store.schema import api_attributions, attributions, entries, hosts
 from controller.store.views import MANY_PROBES, ApiRef, EntryView, RecordRef, rfc3339
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
+
+    from sensor import wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class EntryFilter:
     """Also those by means "probe", where `means` is not set."""
     uid: int | None = None
     session: str | None = None
+    principal: str | None = None
+    """The name of whom it was by; "" where nobody is named."""
     kind: str | None = None
     """"entry", "attempt" or "escape"."""
     since: int | None = None
@@ -40,10 +44,18 @@ class EntryFilter:
 
 
 _ROWS = (
-    select(entries.c.body, entries.c.host, hosts.c.name, *attribution.COLUMNS, *api_attribution.COLUMNS)
+    select(
+        entries.c.body,
+        entries.c.host,
+        hosts.c.name,
+        *attribution.COLUMNS,
+        *api_attribution.COLUMNS,
+        *principals.COLUMNS,
+    )
     .join(hosts, hosts.c.id == entries.c.host)
     .join(attributions, attributions.c.entry == entries.c.id, isouter=True)
     .join(api_attributions, api_attributions.c.entry == entries.c.id, isouter=True)
+    .join(principals.TABLE, principals.TABLE.c.session == entries.c.session, isouter=True)
 )
 
 
@@ -74,6 +86,8 @@ def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
         value = getattr(wanted, name)
         if value is not None:
             made.append(entries.c[name] == value)
+    if wanted.principal is not None:
+        made.append(principals.named(entries.c.session, wanted.principal))
     if wanted.means is None and not wanted.probes:
         made.append(query.is_visit(entries.c.means))
     if wanted.host is not None:
@@ -90,7 +104,7 @@ def show(connection: Connection, entry_id: str) -> EntryView | None:
 
 
 def _view(connection: Connection, row: RowMapping) -> EntryView:
-    told = (attribution.view(row), api_attribution.view(connection, row))
+    told = (attribution.view(row), api_attribution.view(connection, row), row["principal"])
     return view(row["body"], row["host"], row["name"], *told)
 
 
@@ -100,6 +114,7 @@ def view(
     host: str,
     record: RecordRef | None = None,
     api: ApiRef | None = None,
+    principal: wire.Principal | None = None,
 ) -> EntryView:
     """The entry, attempt or escape `body`, its updates merged in, as people and programs read it."""
     return {
@@ -123,10 +138,10 @@ def view(
         "login": body["login"],
         "exec_id": body.get("exec_id"),
         "witnessed": body.get("witnessed", True),
-        "principal": None,
+        "principal": principal,
         "record": record,
         "api": api,
         "confidence": record and record["confidence"],
         "missing": body["missing"],
-        "sentence": sentence(host, body, 0, record, api),
+        "sentence": sentence(host, body, 0, record, api, principal),
     }

@@ -57,6 +57,8 @@ class NewAlert:
     first_seen: int
     last_seen: int
     events: int
+    principal: str | None = None
+    """The name of whom the visit was by."""
 
 
 def alert_id(session: str) -> str:

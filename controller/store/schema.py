@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -23,14 +22,9 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from controller.store import people_schema
+
+metadata = people_schema.metadata
 
 # An INTEGER PRIMARY KEY is SQLite's rowid: only that exact type counts up by itself there.
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
@@ -208,6 +202,7 @@ alerts = Table(
     Column("container_name", Text),
     Column("image", Text),
     Column("user", Text),
+    Column("principal", Text),  # the name of whom the visit was by, NULL where nobody is named
     Column("first_seen", BigInteger, nullable=False),
     Column("last_seen", BigInteger, nullable=False),
     Column("raised", BigInteger, nullable=False),  # controller's clock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import api_attribution, attribution, entries, query, schema
+from controller.store import api_attribution, attribution, entries, principals, query, schema
 from controller.store.completion import completed_all
 from controller.store.views import (
     MANY_PROBES,
@@ -36,6 +36,8 @@ class SessionFilter:
     host: str | None = None
     container: str | None = None
     means: str | None = None
+    principal: str | None = None
+    """The name of whom it was by; "" where nobody is named."""
     probes: bool = True
     """Also those by means "probe", where `means` is not set."""
     open_only: bool = False
@@ -54,6 +56,7 @@ _ROWS = (
         schema.alerts.c.id.label("alert"),
         *attribution.COLUMNS,
         *api_attribution.COLUMNS,
+        *principals.COLUMNS,
         select(func.count())
         .where(_events.c.session == _s.c.id, _events.c.kind == "command")
         .scalar_subquery()
@@ -64,6 +67,7 @@ _ROWS = (
     .join(schema.alerts, schema.alerts.c.session == _s.c.id, isouter=True)
     .join(schema.attributions, schema.attributions.c.session == _s.c.id, isouter=True)
     .join(schema.api_attributions, schema.api_attributions.c.session == _s.c.id, isouter=True)
+    .join(principals.TABLE, principals.TABLE.c.session == _s.c.id, isouter=True)
 )
 
 
@@ -103,6 +107,8 @@ def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
         made.append(_s.c.means == wanted.means)
     elif not wanted.probes:
         made.append(query.is_visit(_s.c.means))
+    if wanted.principal is not None:
+        made.append(principals.named(_s.c.id, wanted.principal))
     if wanted.open_only:
         made.append(_s.c.ended.is_(None))
     return made
@@ -182,7 +188,7 @@ def _event(body: Mapping[str, Any], received: int) -> EventView:
 def _opened_by(connection: Connection, row: RowMapping) -> EntryView | None:
     if not row["opened_by"]:
         return None
-    told = (attribution.view(row), api_attribution.view(connection, row))
+    told = (attribution.view(row), api_attribution.view(connection, row), row["principal"])
     return entries.view(row["opened_by"], row["host"], row["host_name"], *told)
 
 
@@ -208,12 +214,14 @@ def _row(row: RowMapping, opened_by: EntryView | None) -> SessionRow:
             "image": container["image"] if container else None,
         },
         "process": opened_by["process"] if opened_by else None,
+        "principal": row["principal"],
         "sentence": sentence(
             row["host_name"],
             row["opened_by"],
             row["commands"],
             attribution.view(row),
             opened_by["api"] if opened_by else None,
+            row["principal"],
         ),
         "alert": row["alert"],
     }

@@ -90,8 +90,8 @@ class EntryView(TypedDict):
     exec_id: str | None
     witnessed: bool
     """False: it was found inside; how and when it came in was not seen."""
-    principal: None
-    """Who the records say it was: no record that is read names a person yet."""
+    principal: wire.Principal | None
+    """Who it was, by the best evidence; of kind "unknown" with its reason where nobody is named. None of a probe."""
     record: RecordRef | None
     """What is known of its record; None where none is wanted, of a probe and an escape."""
     api: ApiRef | None
@@ -124,6 +124,8 @@ class SessionRow(TypedDict):
     container: ContainerRef
     process: wire.Process | None
     """What the entry executed."""
+    principal: wire.Principal | None
+    """As of its entry."""
     sentence: str
     alert: str | None
     """Id of its alert."""
@@ -186,6 +188,8 @@ class AlertRow(TypedDict):
     means: str
     container: ContainerRef
     user: str | None
+    principal: str | None
+    """The name of whom the visit was by; None where nobody is named."""
     first_seen: str
     first_seen_ns: int
     last_seen: str

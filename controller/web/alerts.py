@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from controller.store.views import Facet
 
-RAIL = ("severity", "state", "detection", "host", "container", "image", "means", "user", "assignee")
+RAIL = (
+    "severity",
+    "state",
+    "detection",
+    "host",
+    "container",
+    "image",
+    "means",
+    "user",
+    "principal",
+    "assignee",
+)
 """The facets in the order in which they stand beside the list."""
 _COUNTED_NEW = 200
 """New alerts are counted up to here; "200+" says more than anybody needs."""

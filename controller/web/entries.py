@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from controller.store.views import EntryView
 
-FILTERS = ("host", "container", "image", "means", "kind", "session")
+FILTERS = ("host", "container", "image", "means", "kind", "session", "principal")
 
 
 def entries_page(request: Request) -> Response:

@@ -17,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from controller.detect.principal import named
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
 from controller.store.configurations import setting_text
@@ -121,6 +122,7 @@ _environment.filters.update(
     setting=setting_text,
     duration=timeline.duration,
     caps=_caps,
+    named=named,
     state=lambda value: STATE_NAMES.get(value, value),
 )
 _environment.globals.update(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from controller.store.views import SessionRow, SessionView
 
-FILTERS = ("host", "container", "means")
+FILTERS = ("host", "container", "means", "principal")
 
 
 def sessions_page(request: Request) -> Response:

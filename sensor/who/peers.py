@@ -86,6 +86,32 @@ class Peers:
                     yield int(entry.name), link[8:-1]
 
 
+def maker(pid: int, descriptor: int) -> int | None:
+    """Who made the pair of sockets of which a process holds one end; None where that cannot be told."""
+    try:
+        asked = os.pidfd_open(pid)
+    except OSError:
+        return None
+    try:
+        copied = _libc.syscall(_PIDFD_GETFD, asked, descriptor, 0)
+    finally:
+        os.close(asked)
+    if copied < 0:
+        return None
+    with socket.socket(fileno=copied) as end:
+        if end.family != socket.AF_UNIX:
+            return None
+        made, _, _ = _credentials(end)
+    return made if made > 0 else None
+
+
+def _credentials(end: socket.socket) -> tuple[int, int, int]:
+    """Pid, uid and gid, by the kernel."""
+    found = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(found)
+    return pid, uid, gid
+
+
 def _ask(pidfd: int, number: int, inode: str) -> Held | None:
     """What the kernel says of one socket; None of one that is no unix connection, or gone. Raises OSError."""
     ctypes.set_errno(0)
@@ -103,9 +129,7 @@ def _ask(pidfd: int, number: int, inode: str) -> Held | None:
         if watched.poll(0):
             return None  # nobody is at the other end any more
         path = end.getsockname()
-        pid, uid, _ = _CREDENTIALS.unpack(
-            end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
+        pid, uid, _ = _credentials(end)
     # One that the daemon itself connected elsewhere has no path of its own, nor has a pair of sockets.
     if not isinstance(path, str) or not path or pid <= 0:
         return None
