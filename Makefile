@@ -37,7 +37,7 @@ test: apt-test setup-dev lint types imports c-format detections ## everything th
 
 # --- single parts of the test run ---
 
-.PHONY: lint types imports c-format detections format test-vm bench
+.PHONY: lint types imports c-format detections format test-vm test-kubernetes bench
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +61,15 @@ format: setup-dev ## put Python and C into the project's form
 
 test-vm: apt-test setup-dev ## the emulated kernels alone, by bcc too; writes the table of docs/kernels.md
 	VM_LOADERS="core bcc" $(BIN)/pytest tests/vm || failed=$$?; $(PYTHON) -m tests.vm.table && exit $${failed:-0}
+
+# Where what is built once is kept, for all clones.
+KUBERNETES_CACHE = $(or $(NSENTRY_CACHE),$(HOME)/.cache/nsentry)/kubernetes-1.20
+KUBERNETES_PACKAGES := golang-1.19-go rsync dpkg-dev etcd-server
+
+test-kubernetes: apt-test setup-dev ## a real Kubernetes: users, audit by webhook and log; builds it the first time
+	$(call apt,$(KUBERNETES_PACKAGES))
+	tests/kubernetes/build.sh "$(KUBERNETES_CACHE)" $(PYTHON)
+	NSENTRY_TEST_KUBERNETES=1 $(BIN)/pytest tests/kubernetes
 
 bench: apt-demo setup-dev ## the benchmarks, as ratios of one run
 	$(PYTHON) -m tests.bench

@@ -13,6 +13,7 @@ left over: kubectl of 1.31 and newer asks a server of 1.20 twice for one exec, b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from controller.detect.join import DEADLINE_NS, RANKS, WINDOW_NS, Pair, Status
@@ -108,6 +109,26 @@ def assign(wanted: Iterable[Wanted], asked: Iterable[Asked]) -> dict[str, Pair]:
             pairs[each.session] = each
             taken.add(each.key)
     return pairs
+
+
+AGAIN: Final = (
+    "the same command runs here again and again, at one pace: an undeclared probe (probes.manifests)?"
+)
+RUNS: Final = 4
+"""So many runs at one pace are taken for a probe's."""
+
+
+def regular(times: Iterable[int]) -> bool:
+    """Whether something runs at one pace: no gap between two runs is far from the usual one. Nanoseconds.
+
+    A third of it is still near: two probes of one container may run the same command.
+    """
+    ordered = sorted(times)[-2 * RUNS :]
+    gaps = sorted(later - before for before, later in pairwise(ordered))
+    if len(ordered) < RUNS or gaps[0] < 10**9 // 2:
+        return False
+    usual = gaps[len(gaps) // 2]
+    return gaps[0] >= usual // 3 and gaps[-1] <= usual * 3 // 2
 
 
 def first(hearings: Iterable[Hearing]) -> tuple[Status, str]:

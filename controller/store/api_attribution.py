@@ -161,10 +161,30 @@ def decide(connection: Connection, now: int) -> list[str]:
             connection.execute(update(_a).where(_a.c.session == row["session"]).values(due=now + wait))
             continue
         status, reason, sure = api_join.last(row["arrived"], hearings)
+        if status == "unrecorded" and (alike := _again(connection, row)):
+            status, reason, sure = "unchecked", api_join.AGAIN, False
+            taken_back = {"status": status, "reason": reason, "sure": 0}
+            connection.execute(update(_a).where(_a.c.session.in_(alike)).values(taken_back))
+            decided += alike
         values = {"status": status, "reason": reason, "sure": int(sure), "due": None}
         connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
         decided.append(row["session"])
     return decided
+
+
+def _again(connection: Connection, row: RowMapping) -> list[str]:
+    """The visits that were unrecorded and ran the same in the same container, where all of it was at one pace.
+
+    A kubelet that probes and one that was asked past the API server do the same once; a probe goes on.
+    """
+    alike = (_a.c.host == row["host"]) & (_a.c.pod == row["pod"]) & (_a.c.status != "recorded")
+    same = (_a.c.command == row["command"]) & _a.c.container.is_not_distinct_from(row["container"])
+    near = _a.c.time.between(row["time"] - SPAN_NS, row["time"] + SPAN_NS)
+    query = select(_a.c.session, _a.c.time, _a.c.status).where(alike, same, near).limit(MAX_NEAR)
+    rows = connection.execute(query.order_by(_a.c.time.desc())).all()
+    if not api_join.regular(each.time for each in rows):
+        return []
+    return [each.session for each in rows if each.status == "unrecorded"] or [row["session"]]
 
 
 COLUMNS: Final = tuple(
