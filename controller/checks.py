@@ -14,6 +14,9 @@ import requests
 
 from controller import initialise, server
 from controller.errors import ControllerError
+from controller.export.destination import DestinationError
+from controller.export.exporter import status
+from controller.export.sender import open_sender
 from controller.pki import Pki, names_of
 from controller.store import counters, hosts, migrate
 
@@ -155,6 +158,21 @@ def _sensors(settings: Settings) -> Iterator[Check]:
     yield Check("refused", "ok", told or "nothing was refused")
 
 
+def _exports(settings: Settings) -> Iterator[Check]:
+    for each in settings.exports:
+        try:
+            open_sender(each).close()
+        except DestinationError as error:
+            yield Check("exports", "fail", str(error), f"set it right in {settings.file}", 78)
+    with migrate.reader(settings.store_url) as connection:
+        for row in status(connection, settings.exports):
+            if row["state"] == "failing":
+                found = f"{row['name']} fails since {row['failing_since']}, {row['behind']} behind: {row['last_error']}"
+                yield Check("exports", "warn", found, f"nsentry-controller exports test {row['name']}")
+            else:
+                yield Check("exports", "ok", f"{row['name']}: {row['sent']} sent, {row['given_up']} given up")
+
+
 def _reason(error: BaseException) -> str:
     """What went wrong in the first place: requests and urllib3 wrap it several times."""
     while error.__context__ is not None:
@@ -176,4 +194,5 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Check]], ...]] = (
     _database,
     _running,
     _sensors,
+    _exports,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from controller.export.exporter import status
 from controller.ingest.refusal import RefusedError
 from controller.store import cursors, logins
 from controller.store.engine import StoreError
@@ -45,6 +46,7 @@ async def readyz(request: Request) -> Response:
     body: dict[str, Any] = {"status": "failing" if problems else "ok", "problems": problems}
     if not problems:
         body["behind"] = await run_in_threadpool(_behind, state)
+        body["exports"] = await run_in_threadpool(_exports, state)
     return JSONResponse(body, 503 if problems else 200)
 
 
@@ -53,6 +55,12 @@ def _behind(state: State) -> int:
     with state.store.read() as connection:
         position = cursors.position(connection, DETECT_CURSOR)
     return max(0, int(state.bus.head()) - position)
+
+
+def _exports(state: State) -> list[dict[str, Any]]:
+    """How each export goes. One that fails is its receiver's trouble: the controller is ready all the same."""
+    with state.store.read() as connection:
+        return status(connection, state.settings.exports)
 
 
 async def _admit(request: Request) -> None:

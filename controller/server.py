@@ -22,6 +22,7 @@ from controller.app import create_app
 from controller.bus import EmbeddedBus
 from controller.detect.worker import Worker
 from controller.errors import OperationError
+from controller.export.exporter import Exporter
 from controller.pki import Pki
 from controller.settings import with_port
 from controller.store import migrate
@@ -69,11 +70,14 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
         store = stack.enter_context(migrate.open_store(settings.store_url))
         bus = EmbeddedBus(store)
         worker = Worker(store, bus)
+        exporter = Exporter(store, settings.exports)
         app = create_app(
             settings, store, bus, initialise.operator_credential(settings), worker_alive=worker.alive
         )
         worker.start()
         stack.callback(worker.stop)
+        exporter.start()
+        stack.callback(exporter.stop)
         server = _Server(
             _config(app, context), lambda: ready(settings), lambda: _renew_into(pki, settings, context)
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from controller.errors import ConfigurationError
+from controller.export import destination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     names: list[str] = []
     store: str | None = None
     log_level: str | None = None
+    export: list[dict[str, Any]] = []
+    sigma: _Sigma | None = None
+
+
+class _Sigma(msgspec.Struct, forbid_unknown_fields=True):
+    """The table `[sigma]`."""
+
+    rules: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,10 @@ class Settings:
     store: str = ""
     """SQLAlchemy URL of the database; by default SQLite in the state folder."""
     log_level: str = "info"
+    exports: tuple[destination.Destination, ...] = ()
+    """Where alerts and events are told, see docs/exports.md."""
+    sigma_rules: Path | None = None
+    """Folder of Sigma rules that are detections too, see docs/sigma.md."""
 
     @property
     def store_url(self) -> str:
@@ -129,6 +142,8 @@ def load(
         names=tuple(dict.fromkeys((*names, *file.names))),
         store=pick("store") or "",
         log_level=level,
+        exports=destination.parse(file.export, folder / "controller.toml"),
+        sigma_rules=folder / file.sigma.rules if file.sigma else None,
     )
 
 

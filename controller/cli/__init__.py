@@ -30,6 +30,7 @@ COMMANDS = {
     "emulate": "controller.cli.emulate:emulate",
     "report": "controller.cli.report:report",
     "export": "controller.cli.export:export",
+    "exports": "controller.cli.exports:exports",
     "version": "controller.cli.serve:version",
 }
 

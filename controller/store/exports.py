@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far each export has come, and what became of what it was to tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import func, select, update
+
+from controller.store.dialect import insert
+from controller.store.schema import alert_history, events, exports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+
+class Progress(NamedTuple):
+    """One export's row; times in ns by the controller's clock."""
+
+    name: str
+    seq: int
+    """The last change or event that was dealt with."""
+    sent: int
+    failed: int
+    """Tries that came to nothing; the same message may be tried many times."""
+    given_up: int
+    """Messages that are not told any more: refused for good, or older than `keep`."""
+    left_out: int
+    """What the destination does not want: another kind, not severe enough, staged."""
+    last_sent: int | None
+    failing_since: int | None
+    last_error: str | None
+    """What the latest try that failed said; kept after it works again."""
+
+
+def progress(connection: Connection, name: str) -> Progress | None:
+    """The row of the export `name`; None before its first start."""
+    row = connection.execute(select(*_columns()).where(exports.c.name == name)).one_or_none()
+    return None if row is None else Progress(*row)
+
+
+def begin(connection: Connection, name: str, what: str, *, backfill: bool) -> Progress:
+    """The row of the export, made now if it is new: at the end of what there is, or at its beginning."""
+    at = 0 if backfill else head(connection, what)
+    values = {"name": name, "seq": at, "sent": 0, "failed": 0, "given_up": 0, "left_out": 0}
+    connection.execute(insert(connection, exports).values(values).on_conflict_do_nothing())
+    found = progress(connection, name)
+    assert found is not None  # noqa: S101 - it was made two lines above
+    return found
+
+
+def advance(connection: Connection, name: str, seq: int, counts: Mapping[str, int], **values: Any) -> None:  # noqa: ANN401 - columns
+    """Moves the cursor to `seq` and adds to the counters, in one transaction."""
+    added = {column: exports.c[column] + count for column, count in counts.items() if count}
+    connection.execute(update(exports).where(exports.c.name == name).values(seq=seq, **added, **values))
+
+
+def head(connection: Connection, what: str) -> int:
+    """The latest change of an alert, or event; 0 when there is none."""
+    column = alert_history.c.id if what == "alerts" else events.c.seq
+    return connection.execute(select(func.max(column))).scalar_one() or 0
+
+
+def before(connection: Connection, what: str, moment: int) -> int:
+    """A position after which everything of since `moment` (ns) comes; what came late stands there too."""
+    if what == "alerts":
+        query = select(func.min(alert_history.c.id)).where(alert_history.c.at >= moment)
+    else:
+        query = select(func.min(events.c.seq)).where(events.c.time >= moment)
+    first = connection.execute(query).scalar_one()
+    return head(connection, what) if first is None else int(first) - 1
+
+
+def _columns() -> list[Any]:
+    return [exports.c[name] for name in Progress._fields]
