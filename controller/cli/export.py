@@ -39,7 +39,6 @@ def export(context: click.Context, *, after: int) -> None:
       nsentry-controller export alerts --format ocsf --since 7d
       nsentry-controller export events --format ecs --since 1h
       nsentry-controller export > events.jsonl
-      nsentry-controller export --after 41230 >> events.jsonl
     """
     if context.invoked_subcommand is not None:
         return

@@ -5,15 +5,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, Column, String, Table, Text, func, select, update
 
 from controller.store.dialect import insert
-from controller.store.schema import alert_history, events, exports
+from controller.store.schema import alert_history, events, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # seq: of alert_history, or of events, the last that was dealt with; the others count
+    *(Column(each, BigInteger, nullable=False) for each in ("seq", "sent", "failed", "given_up", "left_out")),
+    *(Column(each, BigInteger) for each in ("last_sent", "failing_since")),
+    Column("last_error", Text),
+)
 
 
 class Progress(NamedTuple):

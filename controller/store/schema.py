@@ -359,20 +359,6 @@ configurations = Table(
     Index(None, "host", "container", "time"),
 )
 
-exports = Table(
-    "exports",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("seq", BigInteger, nullable=False),  # of alert_history, or of events: the last that was dealt with
-    Column("sent", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("given_up", BigInteger, nullable=False),
-    Column("left_out", BigInteger, nullable=False),
-    Column("last_sent", BigInteger),
-    Column("failing_since", BigInteger),
-    Column("last_error", Text),
-)
-
 login_links = Table(
     "login_links",
     metadata,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 
 import pytest
@@ -45,8 +44,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_duplicates_have_the_same_id(stop
     sensor = stopped.enrol()
     sensor.stored(*(make.entry(2 * each + 1, sensor.host, session=each) for each in range(VISITS)))
     wait_for(lambda: len(hook.got) > 10)
-    os.kill(stopped.process.pid, signal.SIGKILL)
-    stopped.process.wait()
+    stopped.stop(signal.SIGKILL)
     before = len(hook.got)
     stopped.start()
     wait_for(stopped.judged)
