@@ -14,6 +14,7 @@ from sqlalchemy import inspect, select, text
 
 from controller.store import counters, migrate
 from controller.store.engine import engine
+from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema import metadata
 
 
