@@ -150,8 +150,8 @@ static __always_inline u32 left_out_flag(struct mark *mark)
 	return budget && budget->unseen ? FLAG_LEFT_OUT : 0;
 }
 
-/* Of a task that is in no session: what its cgroup has left. */
-static __always_inline int may_tell(struct task_struct *task, u32 kind)
+/* Whether a task's cgroup has anything left. */
+static __always_inline int take_of_cgroup(struct task_struct *task, u32 kind)
 {
 	struct kernfs_node *node = 0;
 	struct budget *budget;
@@ -160,9 +160,23 @@ static __always_inline int may_tell(struct task_struct *task, u32 kind)
 	READ(node, cgroup_of(task)->kn);
 	READ(id, node->id);
 	budget = budget_of(id | CGROUP_KEY);
-	if (!budget || take(budget, kind))
+	return !budget || take(budget, kind);
+}
+
+/* Of a task that is in no session: what its cgroup has left. */
+static __always_inline int may_tell(struct task_struct *task, u32 kind)
+{
+	if (take_of_cgroup(task, kind))
 		return 1;
 	count(COUNT_LOST_CROSSINGS);
+	return 0;
+}
+
+static __always_inline int may_contact(struct task_struct *task, u32 kind)
+{
+	if (take_of_cgroup(task, kind))
+		return 1;
+	count(COUNT_LOST_CONTACTS);
 	return 0;
 }
 

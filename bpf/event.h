@@ -21,6 +21,8 @@
 #define EXEC_TEXTS_LEN (2 * PATH_LEN + FILENAME_LEN + ARGV_LEN)
 #define SETNS_TEXTS_LEN (PATH_LEN + 2 * CALLER_ARGV_LEN)
 #define REACHED_TEXTS_LEN (PATH_LEN + CALLER_ARGV_LEN)
+#define CONTACT_TEXTS_LEN (PATH_LEN + CALLER_ARGV_LEN)
+#define SOCKET_PATH_LEN 112 /* sun_path has 108 bytes */
 #define ORDINARY_ARGV_LEN 1024
 #define ENTRIES_LEN (4 << 20)
 #define ARGV_SHAPE_LEN 128 /* how much of a command line tells it from others of the same program */
@@ -36,6 +38,8 @@ enum event_kind {
 		7, /* a task was moved into a container's cgroup, or one of a container written to */
 	EVENT_SIGNAL =
 		8, /* a signal that can end or stop the sensor was sent to it; the task is the sender */
+	EVENT_CONTACT =
+		9, /* a task connected to a unix socket of a runtime's daemon, or of who may be one */
 };
 
 enum event_flag {
@@ -80,6 +84,7 @@ enum counter {
 	COUNT_LOST_COMMANDS,  /* commands that were left out: over a session's budget, or the ring nearly
 				 full */
 	COUNT_LOST_CROSSINGS, /* crossings and starts left out: over the budget of a session or a cgroup */
+	COUNT_LOST_CONTACTS,  /* connects to daemons' sockets left out: over the budget of a cgroup */
 	COUNTERS,
 };
 
@@ -233,6 +238,49 @@ struct event_signal {
 	struct ancestry ancestry;
 };
 
+/*
+ * A unix socket that somebody listens on: the file that it is bound to, however a client names it, and who
+ * called listen(2). A number of a file comes back; with the process, that is no matter.
+ */
+struct listening {
+	__u64 inode;
+	__u32 device; /* as the kernel numbers it: major << 20 | minor */
+	__u32 pid;
+};
+
+/* What the agent found of a listener. */
+enum listener_is {
+	LISTENER_STRANGER = 1, /* no daemon: nothing of it is told */
+	LISTENER_DAEMON = 2,
+};
+
+/* A process, and the socket's file that it connects to. */
+struct client_key {
+	__u64 inode;
+	__u32 pid;
+	__u32 pad;
+};
+
+struct client {
+	__u64 start; /* of the process: a pid comes back */
+	__u64 told;
+	__u64 since; /* connects since then */
+};
+
+/* `head` and `task` are of who connected. */
+struct event_contact {
+	struct event_head head;
+	struct listening listener;
+	__u64 connects; /* this one, and those since the process was told last */
+	__u32 exe_len;
+	__u32 argv_len;
+	__u64 argv_total;
+	char socket[SOCKET_PATH_LEN]; /* as the listener called it when it bound it */
+	struct task_facts task;
+	struct ancestry ancestry;
+	char texts[CONTACT_TEXTS_LEN]; /* exe, argv */
+};
+
 /* What a supervisor executed: a runtime, whose arguments name the exec. It is gone before /proc can be
  * read. */
 struct runtime {
@@ -260,6 +308,8 @@ enum budget_kind {
 	BUDGET_START,	 /* the first program in a mount namespace that is new */
 	BUDGET_STRAY,	 /* a program of elsewhere: it may be an escape */
 	BUDGET_CROSSING, /* a setns that begins a crossing */
+	BUDGET_CONTACT,	 /* a connect to a daemon's socket */
+	BUDGET_LISTENER, /* a connect to a socket whose listener is not known yet */
 	BUDGETS,
 };
 

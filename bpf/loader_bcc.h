@@ -32,6 +32,8 @@ BPF_TABLE("lru_hash", struct ordinary_key, struct ordinary_count, alike, 8192);
 BPF_F_TABLE("hash", u32, struct ordinary_tally, tallies, 4096, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, u32, strangers, 4096);
 BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
+BPF_TABLE("lru_hash", struct listening, u32, listeners, 4096);
+BPF_TABLE("lru_hash", struct client_key, struct client, clients, 1024);
 BPF_TABLE("lru_hash", u32, u64, asks, 4096);
 BPF_TABLE("lru_hash", u64, u64, injected, 4096);
 BPF_ARRAY(switches, u32, SWITCHES);
@@ -185,6 +187,26 @@ static __always_inline void asks_delete(u32 *key)
 	asks.delete(key);
 }
 
+static __always_inline u32 *listeners_lookup(struct listening *key)
+{
+	return listeners.lookup(key);
+}
+
+static __always_inline struct client *clients_lookup(struct client_key *key)
+{
+	return clients.lookup(key);
+}
+
+static __always_inline long clients_update(struct client_key *key, struct client *value)
+{
+	return clients.update(key, value);
+}
+
+static __always_inline void clients_delete(struct client_key *key)
+{
+	clients.delete(key);
+}
+
 static __always_inline u32 *switches_lookup(u32 *key)
 {
 	return switches.lookup(key);
@@ -242,6 +264,15 @@ static __always_inline long ordinary_output(void *event, u64 size)
 	int kretfunc__##function(void *ctx)                                                                \
 	{                                                                                                  \
 		return leave();                                                                            \
+	}
+#define ON_FUNCTION_ENTERED(function, name, enter)                                                         \
+	int kfunc__##function(u64 *ctx)                                                                    \
+	{                                                                                                  \
+		return enter(ctx[1]);                                                                      \
+	}                                                                                                  \
+	int on_kprobe_##name(void *ctx)                                                                    \
+	{                                                                                                  \
+		return enter(parameter((u64)ctx, 1));                                                      \
 	}
 #define ON_KPROBE(name, enter, leave)                                                                      \
 	int on_kprobe_##name(void *ctx)                                                                    \

@@ -119,6 +119,20 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
+	__type(key, struct listening);
+	__type(value, __u32);
+} listeners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct client_key);
+	__type(value, struct client);
+} clients SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, __u64);
 } asks SEC(".maps");
@@ -198,8 +212,14 @@ MAP_ACCESS(alike, struct ordinary_key, struct ordinary_count)
 MAP_ACCESS(tallies, __u32, struct ordinary_tally)
 MAP_ACCESS(strangers, __u32, __u32)
 MAP_ACCESS(cgroups, __u64, __u32)
+MAP_ACCESS(clients, struct client_key, struct client)
 MAP_ACCESS(asks, __u32, __u64)
 MAP_ACCESS(injected, __u64, __u64)
+
+static __always_inline __u32 *listeners_lookup(struct listening *key)
+{
+	return bpf_map_lookup_elem(&listeners, key);
+}
 
 static __always_inline __u32 *switches_lookup(__u32 *key)
 {
@@ -261,6 +281,16 @@ static __always_inline long ordinary_output(void *event, __u64 size)
 	SEC("fexit/" #function) int on_fexit_##function(void *ctx)                                         \
 	{                                                                                                  \
 		return off_duty() ? 0 : leave();                                                           \
+	}
+/* Where a function of the kernel begins, with the second of what it is given. */
+#define ON_FUNCTION_ENTERED(function, name, enter)                                                         \
+	SEC("fentry/" #function) int on_fentry_##function(u64 *ctx)                                        \
+	{                                                                                                  \
+		return off_duty() ? 0 : enter(ctx[1]);                                                     \
+	}                                                                                                  \
+	SEC("kprobe") int on_kprobe_##name(void *ctx)                                                      \
+	{                                                                                                  \
+		return off_duty() ? 0 : enter(parameter((u64)ctx, 1));                                     \
 	}
 /* The same pair at as many functions as the loader attaches it to. */
 #define ON_KPROBE(name, enter, leave)                                                                      \

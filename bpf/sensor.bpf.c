@@ -68,3 +68,4 @@ static __always_inline u64 result_in(u64 registers)
 #include "inject.h"
 #include "ordinary.h"
 #include "signal.h"
+#include "contact.h"

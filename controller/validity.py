@@ -130,6 +130,7 @@ _EVENT: Final[Rules] = {
     "session": _REFERENCE,
     "ns_container": _REFERENCE,
     "cgroup_container": _REFERENCE,
+    "daemon_container": _REFERENCE,
     "time": _TIME,
     "mono": _TIME,
     "duration": _TIME,
@@ -176,7 +177,13 @@ _CLIENT: Final[Rules] = {"connected": _few(64)}
 def _structures(event: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any], Rules]]:
     """Each part of an event that has rules, with its path."""
     yield path, event, _EVENT
-    parts = (("process", _PROCESS), ("container", _CONTAINER), ("entered_by", _ANCESTOR), ("login", _LOGIN))
+    parts = (
+        ("process", _PROCESS),
+        ("container", _CONTAINER),
+        ("entered_by", _ANCESTOR),
+        ("daemon", _ANCESTOR),
+        ("login", _LOGIN),
+    )
     for name, rules in parts:
         if event.get(name) is not None:
             yield f"{path}.{name}", event[name], rules

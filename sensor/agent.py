@@ -21,10 +21,12 @@ from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.entry.activity import LOST, Activities
 from sensor.entry.configured import CHANGING, Configured
+from sensor.entry.contacts import Contacts
 from sensor.entry.doors import Doors
 from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
+from sensor.entry.served import Daemons
 from sensor.fault import ExitCode, Fault
 from sensor.guard import Guard
 from sensor.health import Health
@@ -99,6 +101,7 @@ class Agent:
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self.watch.configured = Configured(next_id, emit, redactor.argv, host)
+        self.watch.contacts = Contacts(Daemons(map(str, config.docker.sockets)), count)
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )
@@ -147,7 +150,7 @@ class Agent:
             folder = None
         try:
             raw = self.recorder.event if self.recorder else None
-            receive = receiver(self._feed, self._undecodable, raw, self.life.signalled)
+            receive = receiver(self._feed, self._undecodable, raw, self.life.signalled, self.watch.contacted)
             probe = open_probe(loader, receive, self._hook, folder)
         except ProbeError as error:
             raise _fault(error) from error

@@ -19,6 +19,7 @@ from sensor.enrich.known import Known
 from sensor.entry import visitors
 from sensor.entry.arrivals import Arrivals, Stand
 from sensor.entry.configured import Configured
+from sensor.entry.contacts import Contacts
 from sensor.entry.crossing import (
     Arrived,
     Attempted,
@@ -38,6 +39,7 @@ from sensor.entry.left_out import LeftOut
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
+from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.recall import Recall, Recalled
 from sensor.waiting import Incomplete, Waiting
@@ -110,6 +112,8 @@ class Watch:
         self.left_out = LeftOut(reporter.next_id, emit)
         self.configured: Configured | None = None
         """Set where it is to be told how containers are configured."""
+        self.contacts: Contacts | None = None
+        """Set where it is to be told who talks to the daemons."""
         self.probe: Probe | None = None
         """Set once the programs are loaded: events may come before `open_probe` has returned."""
 
@@ -190,6 +194,16 @@ class Watch:
             return
         for outcome in self._arrivals.feed(event):
             self._act(outcome)
+
+    def contacted(self, seen: Contact) -> None:
+        """Somebody connected to a unix socket of a daemon, or of who may be one."""
+        listeners = self.probe.listeners if self.probe else None
+        served = self.contacts.take(seen, listeners) if self.contacts else None
+        if served is not None:
+            session = self._tracker.session_of(seen.head.cookie)
+            contact = self._reporter.contacted(seen, served, session, self._doors.inside)
+            container = contact["container"]
+            self._send(contact, container["id"] if container else None, contact["missing"])
 
     def reconcile(self) -> None:
         """End sessions whose exits were lost. Looks at /proc, for the processes of open sessions alone."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from controller.detect.probes import declared
 from controller.detect.rule import Severity
-from controller.detect.sentence import configured, container_name, sentence, user
+from controller.detect.sentence import alone, container_name, sentence, user
 from controller.store.raising import NewAlert, NewFinding
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def describe_alone(
         session=subject(host, event),
         host=host,
         title=title(*found, container_name(container)),
-        sentence=configured(host_name, event),
+        sentence=alone(host_name, event),
         means=NO_ENTRY,
         container=container["id"],
         container_name=container["name"],

@@ -26,8 +26,9 @@ Event: TypeAlias = "Mapping[str, Any]"
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 """Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
-ALONE: Final = frozenset({"configuration", "record"})
-"""Kinds that belong to no visit. A rule sees them with a visit that holds nothing, and its KINDS name them."""
+ALONE: Final = frozenset({"configuration", "contact", "record"})
+"""Kinds that need not belong to a visit. A rule sees them with a visit that holds nothing, unless they are part of
+one ("contact" may be), and its KINDS name them."""
 
 ADMIN_MEANS: Final[dict[str, str]] = {
     "docker-exec": "docker exec",

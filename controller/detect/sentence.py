@@ -68,7 +68,18 @@ def sentence(
     return f"{who} {_entered(entry)}{where}{_by(entry)}{_ran(entry)}{more}; {told}"
 
 
-def configured(host: str, event: Event) -> str:
+def alone(host: str, event: Event) -> str:
+    """What happened to a container, or by it, without a visit."""
+    return (_configured if event["kind"] == "configuration" else _contacted)(host, event)
+
+
+def _contacted(host: str, event: Event) -> str:
+    what, place = command_line(event["process"]), _cut(printable(event["place"]), MAX_COMMAND)
+    runtime = _name(event["runtime"])
+    return f"{_what(event)} on {_name(host)} connected to {runtime}'s socket {place} by running {what}"
+
+
+def _configured(host: str, event: Event) -> str:
     """How a container is configured that gives a way to the host."""
     shown = [found.phrase for found in exposures(event["settings"])]
     more = f" and {len(shown) - MAX_EXPOSURES} more" if len(shown) > MAX_EXPOSURES else ""

@@ -171,7 +171,7 @@ def load(connection: Connection, session: str, before: int) -> Visited:
     visited.commands = connection.execute(
         select(func.count()).where(mine, events.c.kind == "command")
     ).scalar_one()
-    visited.findings = _findings(connection, session)
+    visited.findings = stored_findings(connection, session)
     visited.know(connection)
     return visited
 
@@ -184,7 +184,8 @@ def _bodies(
     return [event for event, _ in completion.completed_all(connection, bodies)]
 
 
-def _findings(connection: Connection, session: str) -> tuple[Raised, ...]:
+def stored_findings(connection: Connection, session: str) -> tuple[Raised, ...]:
+    """Those that the alert of a session, or of what stands in the place of one, has."""
     query = select(findings).where(findings.c.alert == alert_id(session)).order_by(findings.c.id)
     return tuple(
         Raised(row.detection, Severity(row.severity), row.event, row.time, row.reason, row.fields)

@@ -21,7 +21,7 @@ from controller.detect.engine import Engine
 from controller.detect.held import Held
 from controller.detect.joining import Joining
 from controller.detect.rule import ALONE, Visit
-from controller.detect.visits import OPENING, Visits
+from controller.detect.visits import OPENING, Visits, stored_findings
 from controller.store import completion, counters, cursors, project, raising
 from controller.store.engine import StoreError
 from controller.store.schema import events, hosts
@@ -163,17 +163,17 @@ class Worker:
                 self._joining.take(connection, delivery.host, event, self._clock())
                 if event["kind"] == "update":
                     self._learn(connection, delivery, host_name)
-                elif event["kind"] in ALONE:
-                    self._see_alone(connection, delivery, event, host_name)
-                elif "session" in event:
+                elif event.get("session") is not None:
                     self._see(connection, delivery, event, host_name)
+                elif event["kind"] in ALONE:
+                    self._see_alone(connection, delivery.host, event, host_name)
         except exc.OperationalError:
             raise  # the database's trouble, not the event's
         except Exception:
             log.exception("event %s could not be dealt with and was passed by", event["id"])
             counters.add(connection, "detect.events_failed")
             self._visits.forget(event.get("session"))
-            self._touched.pop(event.get("session", ""), None)
+            self._touched.pop(event.get("session") or "", None)
 
     def _see(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
         """The next event of a visit."""
@@ -186,21 +186,28 @@ class Worker:
         found = self.engine.evaluate(visited.now(), event)
         self._raise(connection, visited, found, (delivery.host, host_name))
 
-    def _see_alone(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
+    def _see_alone(self, connection: Connection, host: str, event: Event, host_name: str) -> None:
         """An event of no visit: what is found in it is the alert of its container, or of what was asked for."""
+        if event["kind"] == "contact" and event["container"] is None:
+            return  # of the host itself
         asked = event["kind"] == "record"
         if asked and not asking.speaks(connection, event):
             return
-        event = asking.known(connection, delivery.host, event) if asked else event
-        subject = asking.subject(delivery.host, event) if asked else alerts.subject(delivery.host, event)
+        event = asking.known(connection, host, event) if asked else event
+        subject = asking.subject(host, event) if asked else alerts.subject(host, event)
         earlier = asking.refused_before(connection, event) if asked else ()
         found = self.engine.evaluate(Visit(subject, None, earlier=earlier), event)
         if not found:
             return
+        known = stored_findings(connection, subject)
+        new, refused = alerts.admit(None, known, found)
+        if refused:
+            counters.add(connection, "detect.findings_left_out", refused)
         since = raising.first_seen(connection, subject)
         describe = asking.describe if asked else alerts.describe_alone
-        alert = describe(since, delivery.host, host_name, event, (found, self._titles))
-        raising.raise_(connection, alert, [alerts.to_keep(each) for each in found], self._clock())
+        both = alerts.judged_again(known, new)
+        alert = describe(since, host, host_name, event, (both, self._titles))
+        raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
 
     def _holds(self, visited: Visited, seq: int) -> bool:
         """Whether the visit is to be judged only later."""
@@ -252,6 +259,8 @@ class Worker:
         )
         session = connection.execute(query).scalar_one_or_none()
         event = completion.completed(connection, delivery.event["target"])
+        if event is not None and session is None and event["kind"] in ALONE:
+            self._see_alone(connection, delivery.host, event, host_name)
         if session is None or event is None:
             return
         host = (delivery.host, host_name)

@@ -160,6 +160,14 @@ def _configuration(connection: Connection, host: str, event: Mapping[str, Any]) 
     configurations.take(connection, host, event)
 
 
+def _contact(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
+    body, latest = completed_all(connection, [event])[0]
+    if body["container"] is not None:
+        _seen(connection, host, body["container"], latest, body["time"])
+    if event["session"] is not None:
+        _inside(connection, host, event)
+
+
 def _record(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     records.take(connection, host, event)
 
@@ -239,6 +247,7 @@ _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], Non
     "stop": _stop,
     "activity": _activity,
     "configuration": _configuration,
+    "contact": _contact,
     "record": _record,
     "update": _update,
 }

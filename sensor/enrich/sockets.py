@@ -62,6 +62,16 @@ def _sockets(paths: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
+def usual(configured: Iterable[str] = ()) -> Iterator[str]:
+    """Where a daemon's socket is looked for without a look at processes, the configured places first."""
+    yield from (*configured, *USUAL, *USUAL_CRI, *_users_own())
+
+
+def is_internal(path: str) -> bool:
+    """Whether a daemon speaks something else than its API at this socket of its own."""
+    return _INTERNAL.search(path) is not None
+
+
 def of_arguments(argv: list[str]) -> list[str]:
     """Paths that a dockerd or a `podman system service` was told to listen on."""
     hosts: list[str] = []

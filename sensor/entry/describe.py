@@ -9,6 +9,7 @@ from typing import Final
 
 from sensor.enrich import procfs
 from sensor.entry.lineage import Redact
+from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec
 from sensor.wire import MAX_ARGS, MAX_TEXT, Ancestor, Container, Missing, Process
 
@@ -54,6 +55,35 @@ def process_of(
         tty=procfs.terminal_of(task.tty_major, task.tty_minor),
     )
     return process, missing
+
+
+def client_of(
+    seen: Contact, redact: Redact, user_name: Callable[[int], str | None]
+) -> tuple[Process, dict[str, Missing]]:
+    """The process that connected, as it was then. Which path it was executed by is not kept anywhere."""
+    head, task = seen.head, seen.task
+    argv, redacted = redact(seen.argv) if seen.argv is not None else (None, False)
+    start = procfs.stat_start(head.pid)
+    there = start is not None and procfs.same_start(start, head.start)
+    process = Process(
+        pid=head.pid,
+        ppid=head.ppid,
+        start=head.start,
+        comm=task.comm,
+        exe=bounded(seen.exe),
+        filename=None,
+        argv=None if argv is None else [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]],
+        argv_cut=seen.argv_cut or (argv is not None and len(argv) > MAX_ARGS),
+        argv_redacted=redacted,
+        cwd=bounded(procfs.cwd(head.pid)) if there else None,
+        uid=task.uid,
+        gid=task.gid,
+        user=user_name(task.uid),
+        caps=f"{task.caps:016x}",
+        tty=procfs.terminal_of(task.tty_major, task.tty_minor),
+    )
+    unknown = [name for name in ("exe", "filename", "argv", "cwd") if process.get(name) is None]
+    return process, {f"process.{name}": "unknown" for name in unknown}
 
 
 def ending(status: int) -> tuple[int | None, int | None]:

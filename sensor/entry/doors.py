@@ -60,6 +60,10 @@ class Doors:
         """Id of the container that the last two names of a cgroup path belong to."""
         return self._containers.of_cgroup(f"{parent}/{leaf}")
 
+    def inside(self, mnt: int, leaf: str, parent: str) -> str | None:
+        """Id of the container that a process is in: by its mount namespace, or else by its cgroup."""
+        return self.container_at(mnt) or (self.by_cgroup(leaf, parent) if leaf else None)
+
     def knows_mount(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace, or that of a container that runs."""
         return mnt == self.host_mnt or self._containers.at_mount(mnt) is not None

@@ -21,10 +21,12 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
-from sensor.entry.describe import UNKNOWN_CONTAINER, ending, first, process_of, unseen
+from sensor.entry.describe import UNKNOWN_CONTAINER, client_of, ending, first, process_of, unseen
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, is_podman_exec, login_of
 from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.rhythm import Rhythm
+from sensor.entry.served import Served
+from sensor.probe.contacts import Contact as Seen
 from sensor.probe.layout import Exec, Flag, Reached, Step
 from sensor.who.asking import Asked, Asking
 from sensor.wire import (
@@ -33,6 +35,7 @@ from sensor.wire import (
     Caller,
     Client,
     Command,
+    Contact,
     Container,
     Entry,
     Escape,
@@ -43,6 +46,9 @@ from sensor.wire import (
     Start,
     Stop,
 )
+
+Inside = Callable[[int, str, str], str | None]
+"""Which container is it: by a mount namespace, and by the last two names of a cgroup's path."""
 
 
 def wall_clock(mono: int) -> int:
@@ -311,6 +317,32 @@ class Reporter:
             exec_id=exec_id(who["argv"]),
             missing={**missing, **lacking, **unseen("entered_by", who)},
             **self._by_whom(crossing.cookie, None),
+        )
+
+    def contacted(self, seen: Seen, served: Served, session: int | None, inside: Inside) -> Contact:
+        """Somebody connected to a daemon's socket, of a `session` by its cookie; `inside` finds containers."""
+        task = seen.task
+        process, missing = client_of(seen, self._redact, self._user_name)
+        within = inside(task.ns.mnt, task.cgroup, task.cgroup_parent)
+        known = None if within is None else self._known(within)
+        container, lacking = (None, {}) if known is None else known.description
+        daemon = self._lineage.step(served.daemon)
+        return Contact(
+            id=self.next_id(),
+            time=self._wall(seen.head.time),
+            mono=seen.head.time,
+            kind="contact",
+            session=None if session is None else self._sessions.get(session),
+            runtime=served.runtime,
+            place=served.path,
+            daemon=daemon,
+            daemon_container=inside(served.daemon.mnt, "", ""),
+            container=container,
+            process=process,
+            ancestry=self._lineage.ancestors(seen.ancestry),
+            login=login_of(task.login_uid, task.login_session, self._user_name),
+            count=seen.connects,
+            missing={**missing, **lacking, **unseen("daemon", daemon)},
         )
 
     def _defer(self, event: str, candidate: Candidate, missing: dict[str, Missing]) -> Missing:

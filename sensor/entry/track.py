@@ -74,6 +74,12 @@ class Tracker:
             touched |= self._crossings.keys() | self._given_up.keys()
         return {cookie: self._crossings.get(cookie) for cookie in touched}
 
+    def session_of(self, cookie: int) -> int | None:
+        """The crossing that opened the session which this one is or stands in; None where it is in none."""
+        crossing = self._crossings.get(cookie)
+        session = crossing.session if crossing else None
+        return session.cookie if session else None
+
     def is_given_up(self, cookie: int) -> bool:
         """Whether the events of this crossing mean nothing any more."""
         return cookie in self._given_up

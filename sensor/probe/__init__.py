@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from sensor.probe.contacts import Contact, is_contact
+from sensor.probe.contacts import decode as decode_contact
 from sensor.probe.hooks import Best
 from sensor.probe.layout import KernelEvent, Undecodable, decode
 from sensor.probe.signals import Signal, is_signal
@@ -14,6 +16,7 @@ from sensor.probe.signals import decode as decode_signal
 
 if TYPE_CHECKING:
     from sensor.probe.budget import Budgets
+    from sensor.probe.contacts import Listeners
     from sensor.probe.ordinary import OrdinaryLane
     from sensor.probe.ring import Ring
 
@@ -56,6 +59,10 @@ class Probe(Protocol):
     @property
     def budget(self) -> Budgets:
         """What sessions that flood had left out."""
+
+    @property
+    def listeners(self) -> Listeners:
+        """Which unix sockets are daemons'."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""
@@ -112,8 +119,9 @@ def receiver(
     on_undecodable: Callable[[str], None],
     on_raw: Receive | None = None,
     on_signal: Callable[[Signal], None] = lambda _signal: None,
+    on_contact: Callable[[Contact], None] = lambda _contact: None,
 ) -> Receive:
-    """Decodes a record for `on_event` or `on_signal`; `on_raw`, which records, gets it as it is."""
+    """Decodes a record for the one whose it is; `on_raw`, which records, gets it as it is."""
 
     def receive(raw: bytes) -> None:
         if on_raw is not None:
@@ -121,6 +129,8 @@ def receiver(
         try:
             if is_signal(raw):
                 return on_signal(decode_signal(raw))
+            if is_contact(raw):
+                return on_contact(decode_contact(raw))
             event = decode(raw)
         except Undecodable as error:
             return on_undecodable(str(error))

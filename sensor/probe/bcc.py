@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from sensor.probe import BPF_SOURCES, POLL_EVENTS, ProbeError, Receive, kernel_types
 from sensor.probe.budget import Budgets
+from sensor.probe.contacts import Listeners
 from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.libbpf import fentry_refused, load_library
@@ -230,6 +231,7 @@ class BccProbe:
 
         self.ordinary = OrdinaryLane(load_library(), descriptor)
         self.budget = Budgets(load_library(), descriptor)
+        self.listeners = Listeners(load_library(), descriptor)
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""

@@ -10,7 +10,7 @@ from typing import Final
 from sensor.probe.layout import BUDGET, MARK
 from sensor.probe.libbpf import walk
 
-_KINDS: Final = 4
+_KINDS: Final = 6
 _CGROUP: Final = 1 << 63
 _MOST_MARKS: Final = 2 * 65536
 """Twice what the map holds: it changes meanwhile, and a key that is gone begins the walk anew."""

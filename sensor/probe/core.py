@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sensor.probe import BUILD, POLL_EVENTS, ProbeError, Receive, pins
 from sensor.probe.budget import Budgets
+from sensor.probe.contacts import Listeners
 from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program
 from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, MARK
@@ -245,6 +246,7 @@ class CoreProbe:
         self._inits = self._map("inits")
         self._cpus = self._lib.libbpf_num_possible_cpus()
         self.budget = Budgets(self._lib, self._map)
+        self.listeners = Listeners(self._lib, self._map)
 
     def _map(self, called: str) -> int:
         return int(self._lib.bpf_object__find_map_fd_by_name(self._object, called.encode()))

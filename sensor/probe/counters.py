@@ -22,5 +22,6 @@ COUNTERS: Final = (
     "kernel.moved",
     "kernel.lost.commands",
     "kernel.lost.crossings",
+    "kernel.lost.contacts",
 )
 """enum counter, in its order. Those with "lost" in their name are losses, by cause."""

@@ -109,6 +109,15 @@ def _raw(tracepoint: str, function: str = "") -> tuple[Way, ...]:
     return (Way("raw_tracepoint", (program,)),)
 
 
+def _entered(function: str, name: str, otherwise: str) -> tuple[Way, ...]:
+    """Where a function of the kernel begins; else a raw tracepoint that tells the same."""
+    return (
+        Way("fentry", (Program("fentry", function, f"on_fentry_{function}"),)),
+        Way("kprobe", (Program("kprobe", function, f"on_kprobe_{name}"),)),
+        *_raw(otherwise),
+    )
+
+
 HOOKS: Final = (
     Hook("setns", _around("setns")),
     Hook("fork", _raw("sched_process_fork")),
@@ -120,6 +129,11 @@ HOOKS: Final = (
     Hook("signal", _raw("signal_generate"), required=False),
     Hook("ordinary_exec", _raw("sched_process_exec", "on_ordinary_exec"), required=False),
     Hook("connect", _raw("inet_sock_set_state"), required=False),
+    Hook(
+        "unix_connect",
+        _entered("security_unix_stream_connect", "unix_connect", "sk_data_ready"),
+        required=False,
+    ),
 )
 
 

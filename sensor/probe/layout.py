@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 TICK: Final = 10_000_000
@@ -22,6 +23,7 @@ class Kind(IntEnum):
     EXIT = 4
     REACHED = 7
     SIGNAL = 8
+    CONTACT = 9
 
 
 class How(IntEnum):
@@ -206,7 +208,7 @@ HEAD: Final = struct.Struct("=2I3Q4I")
 NS: Final = struct.Struct("=" + _NS)
 FACTS: Final = struct.Struct("=" + _NS + "2Q8I16s96s96s")
 MARK: Final = struct.Struct("=Q2I" + 2 * _NS + "2Q")
-BUDGET: Final = struct.Struct("=5Q2I")
+BUDGET: Final = struct.Struct("=7Q2I")
 ANCESTOR: Final = struct.Struct("=Q4I16s")
 ANCESTRY_SIZE: Final = 8 + _ANCESTORS * ANCESTOR.size
 _SETNS_SIZES: Final = struct.Struct("=2IQ2IQ")
@@ -256,9 +258,8 @@ def _namespaces(data: bytes, offset: int) -> NsSet:
 def read_facts(data: bytes, offset: int) -> Facts:
     """Struct task_facts at an offset."""
     *numbers, comm, cgroup, parent = FACTS.unpack_from(data, offset)
-    ns = NsSet._make(numbers[:10])
     rest: list[Any] = [*numbers[10:], _name(comm), _name(cgroup), _name(parent)]
-    return Facts(ns, *rest)
+    return Facts(NsSet._make(numbers[:10]), *rest)
 
 
 def _step(data: bytes, offset: int) -> Step:
@@ -279,23 +280,22 @@ def _path(raw: bytes) -> str:
     return text(b"/" + b"/".join(reversed(names)))
 
 
-def _texts(data: bytes, at: int, *lengths: int) -> list[bytes]:
+def texts_in(data: bytes, at: int, *lengths: int) -> list[bytes]:
+    """The texts at an event's end, each as long as its length says. Raises Undecodable."""
     if at + sum(lengths) > len(data):
         raise Undecodable("the lengths in an event point beyond it")
-    texts = []
-    for length in lengths:
-        texts.append(data[at : at + length])
-        at += length
-    return texts
+    return [data[begin:end] for begin, end in pairwise(accumulate(lengths, initial=at))]
 
 
-def _argv(raw: bytes, head: Head) -> list[str] | None:
+def argv_in(raw: bytes, head: Head) -> list[str] | None:
+    """A command line; None where it could not be read."""
     if Flag.ARGV_FAULT in head.flags or not raw:
         return None
     return [text(argument) for argument in raw.removesuffix(b"\0").split(b"\0")]
 
 
-def _exe(raw: bytes, head: Head) -> str | None:
+def exe_in(raw: bytes, head: Head) -> str | None:
+    """The path of an executable; None where it is not known whole."""
     # The lower part of a deep path is that of another file: /a/.../bin/ls is not /bin/ls.
     return _path(raw) if raw and Flag.EXE_CUT not in head.flags else None
 
@@ -307,7 +307,7 @@ def _setns(data: bytes) -> Setns:
     home, joined = _namespaces(data, at + 8), _namespaces(data, at + 8 + NS.size)
     sizes = _SETNS_SIZES.unpack_from(data, at + 8 + 2 * NS.size)
     exe_len, argv_len, _, runtime_pid, runtime_len, _ = sizes
-    exe, argv, runtime = _texts(data, SETNS_TEXTS, exe_len, argv_len, runtime_len)
+    exe, argv, runtime = texts_in(data, SETNS_TEXTS, exe_len, argv_len, runtime_len)
     return Setns(
         head,
         previous,
@@ -315,8 +315,8 @@ def _setns(data: bytes) -> Setns:
         joined,
         read_facts(data, SETNS_TASK),
         read_ancestry(data, SETNS_TASK + FACTS.size),
-        exe=_exe(exe, head),
-        argv=_argv(argv, head),
+        exe=exe_in(exe, head),
+        argv=argv_in(argv, head),
         runtime_pid=runtime_pid or None,
         runtime_argv=[text(argument) for argument in runtime.removesuffix(b"\0").split(b"\0")]
         if runtime
@@ -340,7 +340,7 @@ def _reached(data: bytes) -> Reached:
         raise Undecodable(f"unknown way to reach a container {how}")
     head = read_head(data)
     exe_len, argv_len, _ = _REACHED_SIZES.unpack_from(data, REACHED_BY + ANCESTOR.size)
-    exe, argv = _texts(data, REACHED_TEXTS, exe_len, argv_len)
+    exe, argv = texts_in(data, REACHED_TEXTS, exe_len, argv_len)
     return Reached(
         head,
         How(how),
@@ -349,8 +349,8 @@ def _reached(data: bytes) -> Reached:
         _step(data, REACHED_BY),
         read_facts(data, REACHED_TASK),
         read_ancestry(data, REACHED_TASK + FACTS.size),
-        exe=_exe(exe, head),
-        argv=_argv(argv, head),
+        exe=exe_in(exe, head),
+        argv=argv_in(argv, head),
     )
 
 
@@ -359,7 +359,7 @@ def _exec(data: bytes) -> Exec:
     at = HEAD.size
     home, joined, parent = (_namespaces(data, at + i * NS.size) for i in range(3))
     *lengths, total, exe_mnt, cwd_mnt = _EXEC_SIZES.unpack_from(data, at + 3 * NS.size)
-    exe, cwd, filename, argv = _texts(data, EXEC_TEXTS, *lengths)
+    exe, cwd, filename, argv = texts_in(data, EXEC_TEXTS, *lengths)
     return Exec(
         head,
         home,
@@ -367,11 +367,11 @@ def _exec(data: bytes) -> Exec:
         parent,
         read_facts(data, EXEC_TASK),
         read_ancestry(data, EXEC_TASK + FACTS.size),
-        exe=_exe(exe, head),
+        exe=exe_in(exe, head),
         # No component at all is the task's root; the kernel always knows a working directory.
         cwd=None if Flag.CWD_CUT in head.flags else _path(cwd),
         filename=text(filename) if filename else None,
-        argv=_argv(argv, head),
+        argv=argv_in(argv, head),
         argv_cut=total > len(argv),
         exe_mnt=exe_mnt,
         cwd_mnt=cwd_mnt,

@@ -14,6 +14,7 @@ from sensor.wire.parts import (
     Process,
     RecordSource,
     Request,
+    Runtime,
     Settings,
     Verdict,
 )
@@ -207,6 +208,29 @@ class Activity(_Event):
     protocol: Literal["tcp"] | None
 
 
+class Contact(_Event):
+    """A process connected to the unix socket of a runtime's daemon: what it asked for there is not seen."""
+
+    kind: Literal["contact"]
+    session: str | None
+    """The session that it belongs to, if it does to one."""
+    runtime: Runtime
+    place: str
+    """The socket as the host calls it, by whatever path the process took to it."""
+    daemon: Ancestor
+    """Who listens: the daemon, or systemd for one that is started at the first connect."""
+    daemon_container: str | None
+    """The container that the daemon runs in; None: on the host."""
+    container: Container | None
+    """The container that the process is in; None: in none that is known."""
+    process: Process
+    ancestry: list[Ancestor]
+    login: Login | None
+    count: int
+    """Connects that it stands for: those of the same process to the same socket since it was told last."""
+    missing: dict[str, Missing]
+
+
 class Configuration(_Event):
     """How a container is configured: at its start or when the sensor finds it, and anew when that changed."""
 
@@ -289,6 +313,7 @@ Event = (
     | Update
     | Loss
     | Activity
+    | Contact
     | Configuration
     | Record
     | AgentNote
@@ -306,6 +331,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "update": Update,
     "loss": Loss,
     "activity": Activity,
+    "contact": Contact,
     "configuration": Configuration,
     "record": Record,
     "agent": AgentNote,

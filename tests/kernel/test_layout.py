@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.probe import BPF_SOURCES, layout, ordinary, signals
+from sensor.probe import BPF_SOURCES, contacts, layout, ordinary, signals
 from sensor.probe.counters import COUNTERS
 
 PROGRAM = """
@@ -34,6 +34,8 @@ int main(void) {
     P("MARK", sizeof(struct mark)); P("BUDGET", sizeof(struct budget));
     P("COUNTERS", COUNTERS);
     P("REACHED_TEXTS", offsetof(struct event_reached, texts)); P("REACHED_BY", offsetof(struct event_reached, by));
+    P("LISTENING", sizeof(struct listening)); P("CONTACT_TASK", offsetof(struct event_contact, task));
+    P("CONTACT_TEXTS", offsetof(struct event_contact, texts));
     P("ORDINARY_KEY", sizeof(struct ordinary_key));
     P("ORDINARY_TEXTS", offsetof(struct event_ordinary, texts));
     return 0;
@@ -69,6 +71,9 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "COUNTERS": len(COUNTERS),
         "REACHED_TEXTS": layout.REACHED_TEXTS,
         "REACHED_BY": layout.REACHED_BY,
+        "LISTENING": contacts.LISTENING.size,
+        "CONTACT_TASK": contacts.CONTACT_TASK,
+        "CONTACT_TEXTS": contacts.CONTACT_TEXTS,
         "ORDINARY_KEY": ordinary.KEY.size,
         "ORDINARY_TEXTS": ordinary.TEXTS,
     }
@@ -97,3 +102,9 @@ def test_a_whole_event_of_hostile_bytes_is_decoded_or_refused(kind: layout.Kind,
     except layout.Undecodable:
         return
     assert event.head.kind is kind
+
+
+@given(st.binary(min_size=contacts.CONTACT_TEXTS - 8, max_size=contacts.CONTACT_TEXTS + 64))
+def test_a_contact_of_hostile_bytes_is_decoded_or_refused(data: bytes) -> None:
+    with contextlib.suppress(layout.Undecodable):
+        assert len(contacts.decode(layout.Kind.CONTACT.to_bytes(4, "little") + data).socket) <= 4 * 112

@@ -17,9 +17,11 @@ from sensor.enrich.containers import Containers
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.entry.configured import Configured
+from sensor.entry.contacts import Contacts
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter, wall_clock
+from sensor.entry.served import Daemons
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
 from sensor.probe.hooks import Best
@@ -70,9 +72,10 @@ class Watching:
         self.watch.configured = Configured(
             lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
         )
-        self.probe = open_probe(
-            loader, receiver(self.watch.feed, self._fail, recorder.event if recorder else None), best_hook
-        )
+        self.watch.contacts = Contacts(Daemons(), self.counters.add)
+        raw = recorder.event if recorder else None
+        receive = receiver(self.watch.feed, self._fail, raw, on_contact=self.watch.contacted)
+        self.probe = open_probe(loader, receive, best_hook)
         self.watch.sweep(self.probe)
         self.metadata.start()
 
@@ -104,7 +107,7 @@ class Watching:
         return [
             event
             for event in self.events
-            if event["kind"] == kind and event.get("container", {}).get("id") == container
+            if event["kind"] == kind and (event.get("container") or {}).get("id") == container
         ]
 
     def _ended(self, container: str) -> set[str]:

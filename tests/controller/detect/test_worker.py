@@ -14,7 +14,7 @@ from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.rule import Finding, Severity
 from controller.detect.worker import CURSOR, Worker
-from controller.store import cursors, project, raising, triage
+from controller.store import cursors, project, raising, schema, triage
 from controller.store.engine import StoreError
 from controller.store.schema import alert_history, alerts, counters, entries, findings, sessions
 from tests.controller.detect.building import always, collector, command, detection, event
@@ -227,6 +227,42 @@ def test_a_container_that_restarts_again_and_again_has_one_alert_without_a_visit
     assert alert["sentence"].endswith("on node1 was started: it is privileged; who did it is not known")
     assert alert["first_seen"] < alert["last_seen"]
     assert len(here.rows(findings)) == 3
+
+
+def contacting():
+    return replace(detection(always()), kinds=frozenset({"contact"}))
+
+
+def test_a_container_that_talks_to_a_daemon_has_one_alert_which_keeps_a_bounded_number(here):
+    here.take_in(*(event("contact", number) for number in range(1, 101)))
+    drain(Worker(here.store, here.bus, Engine([contacting()])))
+    (alert,) = here.rows(alerts)
+    assert (alert["means"], alert["container_name"]) == ("none", "web")
+    assert "on node1 connected to docker's socket /run/docker.sock by running curl" in alert["sentence"]
+    assert len(here.rows(findings)) == 64
+
+
+def test_a_contact_of_a_visit_is_part_of_it(here):
+    here.take_in(event("docker-exec"), event("contact", 2, session="h1/b1/1"))
+    drain(Worker(here.store, here.bus, Engine([contacting()])))
+    (alert,) = here.rows(alerts)
+    assert (alert["session"], alert["events"], alert["means"]) == ("h1/b1/1", 2, "docker-exec")
+
+
+def test_a_contact_of_the_host_is_kept_and_judged_by_nobody(here):
+    here.take_in(event("contact", container=None))
+    drain(Worker(here.store, here.bus, Engine([contacting()])))
+    assert here.rows(alerts) == []
+    assert len(here.rows(schema.events)) == 1
+
+
+def test_a_container_whose_name_is_learned_after_its_contact_is_called_by_it(here):
+    here.take_in(event("contact", container__name=None))
+    made = Worker(here.store, here.bus, Engine([contacting()]))
+    drain(made)
+    here.take_in(event("update", 2, container__name="shop"))
+    drain(made)
+    assert here.rows(alerts)[0]["container_name"] == "shop"
 
 
 def test_a_rule_is_not_asked_about_what_it_did_not_name(here):
