@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Final
 
 from sensor.enrich import procfs
+from sensor.entry.crossing import Crossing
 from sensor.entry.lineage import Redact
 from sensor.probe.contacts import Contact
-from sensor.probe.layout import Exec
+from sensor.probe.layout import Exec, Step
 from sensor.wire import MAX_ARGS, MAX_TEXT, Ancestor, Container, Missing, Process
 
 UNKNOWN_CONTAINER: Final = Container(
@@ -109,3 +110,11 @@ def first(chain: list[Ancestor]) -> Ancestor:
 def unseen(path: str, who: Ancestor) -> dict[str, Missing]:
     """What is not known of the process that stands at this path of the event."""
     return {f"{path}.{name}": "unknown" for name in ("exe", "argv") if who[name] is None}
+
+
+def chain_of(crossing: Crossing, event: Exec) -> tuple[Step, ...]:
+    """What stands above the entry: of who moved the process, where that is another than itself or its parents."""
+    reached = crossing.reached
+    if reached is None or reached.by.pid in {event.head.pid, *(step.pid for step in event.ancestry)}:
+        return event.ancestry
+    return (reached.by, *reached.ancestry)

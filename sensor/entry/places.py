@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from sensor.entry.crossing import Owner
 from sensor.probe.layout import NsSet, Setns, Step
+
+Inside = Callable[[int, str, str], str | None]
+"""Which container it is: by a mount namespace, or else by the last two names of a cgroup's path."""
 
 
 class Places(Protocol):

@@ -21,9 +21,10 @@ from sensor.entry.crossing import (
     Started,
     Stopped,
 )
-from sensor.entry.describe import UNKNOWN_CONTAINER, client_of, ending, first, process_of, unseen
+from sensor.entry.describe import UNKNOWN_CONTAINER, chain_of, client_of, ending, first, process_of, unseen
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, is_podman_exec, login_of
 from sensor.entry.means import means, supervisor_index, verdict
+from sensor.entry.places import Inside
 from sensor.entry.rhythm import Rhythm
 from sensor.entry.served import Served
 from sensor.probe.contacts import Contact as Seen
@@ -46,9 +47,6 @@ from sensor.wire import (
     Start,
     Stop,
 )
-
-Inside = Callable[[int, str, str], str | None]
-"""Which container is it: by a mount namespace, and by the last two names of a cgroup's path."""
 
 
 def wall_clock(mono: int) -> int:
@@ -149,7 +147,7 @@ class Reporter:
         if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
             # It executed in place before it was looked at: this is the command, not what called for it.
             who = Ancestor(**{**who, "exe": None, "argv": None})
-        ancestry = self._outside(crossing, _chain(crossing, event))
+        ancestry = self._outside(crossing, chain_of(crossing, event))
         if way == "ns-join" and known and known.cgroup is None and is_podman_exec(ancestry, known.id):
             way = "podman-exec"
         entry_id = self.next_id()
@@ -400,11 +398,3 @@ class Reporter:
         if known is None:
             return UNKNOWN_CONTAINER, {"container.id": "unknown"}
         return known.description
-
-
-def _chain(crossing: Crossing, event: Exec) -> tuple[Step, ...]:
-    """What stands above the entry: of who moved the process, where that is another than itself or its parents."""
-    reached = crossing.reached
-    if reached is None or reached.by.pid in {event.head.pid, *(step.pid for step in event.ancestry)}:
-        return event.ancestry
-    return (reached.by, *reached.ancestry)
