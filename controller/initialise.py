@@ -17,6 +17,8 @@ from controller.pki import Pki, own_names
 from controller.store import migrate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from controller.settings import Settings
 
 
@@ -52,6 +54,20 @@ def names(settings: Settings) -> set[str]:
     """What the server's certificate has to hold: this host's names, and the one that others are told."""
     told = settings.url.removeprefix("https://").rpartition(":")[0].strip("[]")
     return own_names((*settings.names, told))
+
+
+def become_owner(folder: Path) -> None:
+    """Where root works in a folder of another user, go on as that user, for good.
+
+    What root made there, that user could not read: a package gives the system's state folder to one of its own.
+    """
+    if os.geteuid() != 0 or not folder.exists():
+        return
+    owner = folder.stat()
+    if owner.st_uid != 0:
+        os.setgroups([owner.st_gid])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def require(settings: Settings) -> None:

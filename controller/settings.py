@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the controller keeps its state and where it listens.
 
-Order: command line over environment over `controller.toml` in the state folder over defaults. Secrets are
-files of that folder, never settings.
+Order: command line over environment over, for the system's state folder, /etc/nsentry/controller.toml over
+`controller.toml` in the state folder, which `init` writes, over defaults. Secrets are files of that folder, never
+settings.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STATE_VARIABLE: Final = "NSENTRY_CONTROLLER_STATE"
 LOCAL_STATE: Final = Path("var/controller")
 SYSTEM_STATE: Final = Path("/var/lib/nsentry/controller")
+SYSTEM_FILE: Final = Path("/etc/nsentry/controller.toml")
+"""The administrator's, beside the system's state folder alone."""
 DEFAULT_LISTEN: Final = "127.0.0.1:8443"
 """This host only: whoever has a fleet says which address its sensors shall reach."""
 
@@ -125,10 +128,12 @@ def load(
     """The settings in force. SettingsError where one makes no sense."""
     folder = state_dir(state, environment)
     file = _read(folder / "controller.toml")
+    administrator = _read(SYSTEM_FILE) if folder == SYSTEM_STATE else _File()
     flags = {"listen": listen, "url": url}
 
     def pick(name: str) -> str | None:
-        return flags.get(name) or environment.get(_VARIABLES[name]) or getattr(file, name)
+        given = flags.get(name) or environment.get(_VARIABLES[name])
+        return given or getattr(administrator, name) or getattr(file, name)
 
     host, port = parse_listen(pick("listen") or DEFAULT_LISTEN)
     level = (pick("log_level") or "info").lower()
@@ -139,7 +144,7 @@ def load(
         host=host,
         port=port,
         url=_checked_url(pick("url")) or default_url(host, port),
-        names=tuple(dict.fromkeys((*names, *file.names))),
+        names=tuple(dict.fromkeys((*names, *administrator.names, *file.names))),
         store=pick("store") or "",
         log_level=level,
         exports=destination.parse(file.export, folder / "controller.toml"),

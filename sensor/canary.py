@@ -21,6 +21,8 @@ from sensor.probe.layout import Exec, Exit, Fork, KernelEvent, mark
 
 _SEEN_AS: Final = {Fork: "fork", Exec: "exec", Exit: "exit"}
 _SETNS_COUNTERS: Final = ("kernel.setns", "kernel.setns_no_change")
+_CLONE_NEWUTS: Final = 0x04000000
+"""Named, not 0 for any: so a unit can forbid the sensor every other kind (RestrictNamespaces=uts)."""
 
 
 class Canary:
@@ -48,7 +50,7 @@ class Canary:
     def _join_own(self) -> None:
         # Of the kinds that a process with several threads may join.
         with Path("/proc/self/ns/uts").open("rb") as namespace:
-            self._libc.setns(namespace.fileno(), 0)
+            self._libc.setns(namespace.fileno(), _CLONE_NEWUTS)
 
     def _start_program(self, probe: Probe) -> None:
         own = visitors.namespaces(os.getpid())

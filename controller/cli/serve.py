@@ -36,6 +36,7 @@ def init(state: State, *, listen: str | None, url: str | None, names: tuple[str,
     from controller import initialise, settings  # noqa: PLC0415 - help does not wait for it
 
     wanted = settings.load(state.folder, listen=listen, url=url, names=names)
+    initialise.become_owner(wanted.state_dir)
     done = initialise.initialise(wanted)
     for each in done:
         output.line(output.text(each))
@@ -61,9 +62,10 @@ def serve(state: State, *, listen: str | None, url: str | None, ready_file: Path
       nsentry-controller serve
       nsentry-controller serve --listen 0.0.0.0:8443 --ready-file /run/nsentry/ready
     """
-    from controller import logs, server, settings  # noqa: PLC0415 - help does not wait for it
+    from controller import initialise, logs, server, settings  # noqa: PLC0415 - help does not wait for it
 
     wanted = settings.load(state.folder, listen=listen, url=url)
+    initialise.become_owner(wanted.state_dir)
     logs.configure(wanted.log_level)
 
     def ready(served: Settings) -> None:

@@ -51,7 +51,7 @@ def fetch(suite: str) -> Kernel:
     return Kernel(suite, home / "vmlinuz", tuple(path for path in modules if path.exists()))
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine gets Debian from."""
     ask = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
     for _ in range(2):
@@ -69,7 +69,7 @@ def _download(suite: str, home: Path) -> Path:
     for folder in ("lists/partial", "cache/archives/partial"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     signed = f" signed-by={_KEYRING}" if _KEYRING.exists() else ""
-    (home / "sources.list").write_text(f"deb [arch=amd64{signed}] {_mirror()} {suite} main\n")
+    (home / "sources.list").write_text(f"deb [arch=amd64{signed}] {mirror()} {suite} main\n")
     settings = {
         "Dir::Etc::sourcelist": home / "sources.list",
         "Dir::Etc::sourceparts": "-",
