@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m vagrant.packages [OUT]`: deb and rpm of sensor and controller, into OUT (build/packages)."""
+"""`python -m vagrant.packages [OUT [NAME...]]`: deb and rpm of sensor and controller, into OUT (build/packages)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
         work = Path(made)
         project = trees.unpack(work / "project")
         for package, lay in ((nfpm.SENSOR, trees.sensor), (nfpm.CONTROLLER, trees.controller)):
+            if arguments[1:] and package.name not in arguments[1:]:
+                continue
             tree = work / package.name
             tree.mkdir()
             lay(tree, project)

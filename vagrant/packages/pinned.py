@@ -92,4 +92,4 @@ def _line(one: Distribution) -> str:
     licence = (
         one.metadata.json.get("license_expression") or one.metadata.json.get("license") or "see its metadata"
     )
-    return f"{canonicalize_name(one.name)} {one.version}: {' '.join(licence.split())[:60]}\n"
+    return f"{canonicalize_name(one.name)} {one.version}: {' '.join(str(licence).split())[:60]}\n"

@@ -28,8 +28,10 @@ _EXAMPLES: Final = {
     "controller.url": "https://collector.example:8443",
     "controller.ca": f"{SYSTEM_STATE}/ca.pem",
     "controller.proxy": "http://proxy.example:3128",
+    "records.kubernetes_audit": "/var/log/kubernetes/audit.log",
 }
 """Where a setting has no default to show."""
+_BY_KIND: Final = {"path": "/path/to/it", "address": "https://host.example:443"}
 _SHELLS: Final = {
     "bash": "bash-completion/completions/{}",
     "zsh": "zsh/vendor-completions/_{}",
@@ -78,7 +80,7 @@ def sensor_configuration() -> str:
 
 
 def _shown(key: Key) -> Any:  # noqa: ANN401 - as Key has it
-    return _EXAMPLES[key.name] if key.default is None else key.default
+    return (_EXAMPLES.get(key.name) or _BY_KIND[key.kind]) if key.default is None else key.default
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - a setting's value
