@@ -20,6 +20,7 @@ import uvicorn
 from controller import initialise
 from controller.app import create_app
 from controller.bus import EmbeddedBus
+from controller.detect.policy import Policy
 from controller.detect.worker import Worker
 from controller.errors import OperationError
 from controller.export.exporter import Exporter
@@ -69,7 +70,7 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
             log.info("brought the database to schema %s", step)
         store = stack.enter_context(migrate.open_store(settings.store_url))
         bus = EmbeddedBus(store)
-        worker = Worker(store, bus)
+        worker = Worker(store, bus, policy=Policy(settings.knobs))
         exporter = Exporter(store, settings.exports)
         app = create_app(
             settings, store, bus, initialise.operator_credential(settings), worker_alive=worker.alive

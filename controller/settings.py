@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,9 +20,10 @@ import msgspec
 
 from controller.errors import ConfigurationError
 from controller.export import destination
+from controller.policy import knobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 STATE_VARIABLE: Final = "NSENTRY_CONTROLLER_STATE"
 LOCAL_STATE: Final = Path("var/controller")
@@ -53,6 +54,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     names: list[str] = []
     store: str | None = None
     log_level: str | None = None
+    knobs: dict[str, str | list[str]] = {}
     export: list[dict[str, Any]] = []
     sigma: _Sigma | None = None
 
@@ -81,6 +83,8 @@ class Settings:
     """Where alerts and events are told, see docs/exports.md."""
     sigma_rules: Path | None = None
     """Folder of Sigma rules that are detections too, see docs/sigma.md."""
+    knobs: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """The table [knobs], checked: see controller.policy.knobs."""
 
     @property
     def store_url(self) -> str:
@@ -149,6 +153,7 @@ def load(
         log_level=level,
         exports=destination.parse(file.export, folder / "controller.toml"),
         sigma_rules=folder / file.sigma.rules if file.sigma else None,
+        knobs=_checked_knobs(folder / "controller.toml", file.knobs),
     )
 
 
@@ -183,6 +188,14 @@ def _checked_url(url: str | None) -> str | None:
     if url is not None and not re.fullmatch(r"https://[^/\s?#@]+/?", url):
         raise SettingsError(f"url is {url!r}; expected https://NAME:PORT, without a path")
     return url.rstrip("/") if url else None
+
+
+def _checked_knobs(path: Path, values: dict[str, str | list[str]]) -> Mapping[str, str | Sequence[str]]:
+    try:
+        knobs.read(values)
+    except knobs.KnobError as error:
+        raise SettingsError(f"{path}: in [knobs], {error}") from error
+    return values
 
 
 def _read(path: Path) -> _File:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +122,7 @@ def ack(state: State, alert_id: str, *, assignee: str | None) -> None:
     from controller.store import alerts as store  # noqa: PLC0415 - as above
 
     _set_state(state, alert_id, "acknowledged", None)
-    actor = _actor()
+    actor = output.actor()
     state.write(
         lambda connection: store.assign(connection, alert_id, assignee or actor, actor, time.time_ns())
     )
@@ -222,7 +220,7 @@ def _set_state(
     try:
         found = state.write(
             lambda connection: store.set_state(
-                connection, alert_id, wanted, _actor(), reason, now, reopen=reopens
+                connection, alert_id, wanted, output.actor(), reason, now, reopen=reopens
             )
         )
     except store.ClosedError as error:
@@ -238,8 +236,3 @@ def _none(alert_id: str) -> FailedError:
     return FailedError(
         f"there is no alert {text(alert_id)}: see 'nsentry-controller alerts list --state all'"
     )
-
-
-def _actor() -> str:
-    """Who types this: what is done is recorded under the name."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()

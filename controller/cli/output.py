@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shlex
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
@@ -15,10 +18,13 @@ from controller.store.views import MANY_PROBES
 from sensor import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 UNKNOWN: Final = "-"
 """Stands in a column for what is not known."""
+
+FIRST_TOLD_S: Final = 2.0
+TOLD_EVERY_S: Final = 5.0
 
 _COLOURS: Final = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
 
@@ -91,6 +97,25 @@ def table(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[Any], empt
             word + " " * (width - len(click.unstyle(word))) for word, width in zip(each, widths, strict=True)
         )
         line("  ".join(padded).rstrip())
+
+
+def actor() -> str:
+    """Who types this: what is done is recorded under the name."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int], None]]:
+    """Tells how far long work has come, on stderr: nothing for work of seconds, then a line every few seconds."""
+    told = time.monotonic() + FIRST_TOLD_S
+
+    def tell(count: int) -> None:
+        nonlocal told
+        if time.monotonic() >= told:
+            click.echo(f"... {count} {what}", err=True)
+            told = time.monotonic() + TOLD_EVERY_S
+
+    yield tell
 
 
 def nothing(unasked: str, filters: Iterable[object]) -> str:

@@ -50,3 +50,37 @@ class Duration(click.ParamType[int]):
         if length is None or not 0 < length <= MAX_TTL_S:
             self.fail(f"{value!r} is not of the form 15m, 1h, 7d, or longer than 30d", param, ctx)
         return length
+
+
+class Later(click.ParamType[int]):
+    """A time to come: RFC 3339, "17:00" (the next, UTC), or "2h" from now. Becomes ns since the epoch."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Called by click; `value` is the text of the option."""
+        try:
+            return later(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def later(words: str) -> int:
+    """As Later; ValueError: it is none of these."""
+    now = time.time_ns()
+    ahead = seconds(words)
+    if ahead is not None:
+        return now + ahead * 1_000_000_000
+    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", words)
+    if clock:
+        today = datetime.fromtimestamp(now / 1e9, UTC).replace(
+            hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0
+        )
+        at = int(today.timestamp()) * 1_000_000_000
+        return at if at > now else at + 86_400 * 1_000_000_000
+    try:
+        moment = datetime.fromisoformat(words)
+    except ValueError:
+        raise ValueError(f"{words!r} is neither RFC 3339 nor of the form 17:00, 2h, 7d") from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp()) * 1_000_000_000

@@ -12,9 +12,13 @@ capabilities, no "other user". A predicate of the form "is not in the list" must
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from controller.detect.past import NO_PAST, Past
+from controller.policy.knobs import Knobs
+from controller.policy.principals import Principal, principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +72,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What surrounds a visit: where it was, what operators said, and what was before it."""
+
+    host: str = ""
+    """The host's id."""
+    knobs: Knobs = field(default_factory=Knobs)
+    past: Past = NO_PAST
+    approval: Mapping[str, Any] | None = None
+    """The approval window that it is within or outlived: id, standing (approved, outlived), sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """A session as far as it is known: how somebody came in, and what was executed up to now.
 
@@ -94,6 +110,22 @@ class Visit:
     probe, and while that is not decided."""
     new_in: tuple[str, ...] = ()
     """Where the principal had not been before, in words: "on host n1". Empty while a place is still learning."""
+    around: Around = field(default_factory=Around)
+
+    @property
+    def who(self) -> Principal:
+        """Who came in, in short: name, kind, address. All of it None where it is not known."""
+        return principal(self.entry, self.principal, self.api)
+
+    @property
+    def knobs(self) -> Knobs:
+        """What operators set: AuthorizedAdminUsers and its kin."""
+        return self.around.knobs
+
+    @property
+    def past(self) -> Past:
+        """Earlier visits of the fleet, see `past`."""
+        return self.around.past
 
     @property
     def means(self) -> str:

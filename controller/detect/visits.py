@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
 from controller.detect.engine import Raised
-from controller.detect.rule import Severity, Visit
-from controller.store import api_attribution, attribution, completion, principals
+from controller.detect.rule import Around, Severity, Visit
+from controller.store import api_attribution, approvals, attribution, completion, principals
+from controller.store import withheld as kept_back
 from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from controller.detect.rule import Event
+    from controller.policy.approval import Approval
+    from controller.store.approvals import Standing
+    from controller.store.withheld import Because
 
 OPENING: Final = ("entry", "escape", "attempt")
 """The kinds that open a visit: of several in one, the first that is of the first of these kinds did."""
@@ -38,19 +42,37 @@ MAX_REMEMBERED: Final = 8192
 kept of them is bounded, for whoever is inside chooses how long they are and how many."""
 
 
+class Withheld(NamedTuple):
+    """A finding that is not alerted, and why: by an exception of this name, or the approval of this number."""
+
+    finding: Raised
+    because: Because
+    name: str
+
+
+class Approved(NamedTuple):
+    """The window that a visit is within, or outlived."""
+
+    approval: Approval
+    standing: Standing
+
+
 @dataclass(slots=True)
 class Visited:
-    """What the worker knows of a visit. `findings` are those that its alert has."""
+    """What the worker knows of a visit. `findings` are those that its alert has, `withheld` those that it has not."""
 
     session: str
     entry: Event | None = None
     executions: list[Event] = field(default_factory=list)
     findings: tuple[Raised, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
     record: Mapping[str, Any] | None = None
     api: Mapping[str, Any] | None = None
     earlier: tuple[Event, ...] = ()
     principal: Mapping[str, Any] | None = None
     new_in: tuple[str, ...] = ()
+    approved: Approved | None = None
+    around: Around = field(default_factory=Around)
     events: int = 0
     commands: int = 0
     first_seen: int | None = None
@@ -91,6 +113,11 @@ class Visited:
             whole.insert(0, (self._seen(()), self.entry))
         return whole
 
+    def of_event(self, event: str) -> Event | None:
+        """One of its events, by its id, among those that are remembered."""
+        known = (each for each in (*self.executions, self.entry) if each is not None and each["id"] == event)
+        return next(known, None)
+
     def _up_to(self, position: int) -> tuple[Visit, Event]:
         seen = tuple(self.executions[: position + 1])
         return self._seen(seen), seen[-1]
@@ -105,6 +132,7 @@ class Visited:
             self.earlier,
             self.principal,
             self.new_in,
+            self.around,
         )
 
     def now(self) -> Visit:
@@ -172,6 +200,9 @@ def load(connection: Connection, session: str, before: int) -> Visited:
         select(func.count()).where(mine, events.c.kind == "command")
     ).scalar_one()
     visited.findings = stored_findings(connection, session)
+    visited.withheld = _withheld(connection, session)
+    stood = approvals.stood(connection, session)
+    visited.approved = Approved(*stood) if stood else None
     visited.know(connection)
     return visited
 
@@ -191,3 +222,15 @@ def stored_findings(connection: Connection, session: str) -> tuple[Raised, ...]:
         Raised(row.detection, Severity(row.severity), row.event, row.time, row.reason, row.fields)
         for row in connection.execute(query)
     )
+
+
+def _withheld(connection: Connection, session: str) -> tuple[Withheld, ...]:
+    return tuple(
+        Withheld(
+            Raised(row["detection"], Severity(row["severity_level"]), row["event"], row["time_ns"], row["reason"],
+                   row["fields"]),
+            row["because"],
+            row["name"],
+        )
+        for row in kept_back.of_visit(connection, session, KEPT)
+    )  # fmt: skip

@@ -16,34 +16,29 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exc, select
 
-from controller.detect import alerts, asking, catalogue, joining
+from controller.detect import catalogue, joining
 from controller.detect.engine import Engine
-from controller.detect.held import Held
-from controller.detect.joining import Joining
-from controller.detect.rule import ALONE, Visit
-from controller.detect.visits import OPENING, Visits, stored_findings
-from controller.store import completion, counters, cursors, project, raising
+from controller.detect.judging import Judging
+from controller.detect.policy import Host, Policy
+from controller.detect.rule import ALONE
+from controller.store import approvals, completion, counters, cursors, project
 from controller.store.engine import StoreError
-from controller.store.schema import events, hosts
+from controller.store.schema import hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
     from controller.bus import Bus, Delivery
-    from controller.detect.engine import Raised
     from controller.detect.rule import Event
-    from controller.detect.visits import Visited
     from controller.store.engine import Store
-    from controller.store.raising import NewAlert
 
 log = logging.getLogger(__name__)
 
 CURSOR: Final = "detect"
 BATCH: Final = 100
 """Events in one transaction, which other writes wait for."""
-WITHDRAWN: Final = "the visit was a health check that its container declares, which the sensor learned late"
 IDLE_S: Final = 1.0
 RETRY_S: Final = (0.1, 30.0)
 """First and longest pause after a transaction that failed; it doubles between them."""
@@ -58,10 +53,14 @@ class Worker:
         bus: Bus,
         engine: Engine | None = None,
         *,
+        policy: Policy | None = None,
         batch: int = BATCH,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """With the detections that come with nsentry unless `engine` has others; `clock` gives ns."""
+        """With the detections that come with nsentry unless `engine` has others, and the knobs of `policy`.
+
+        `clock` gives ns.
+        """
         self.engine: Final = engine if engine is not None else _built_in()
         self.failed_batches = 0
         """Transactions that the database did not take, since this worker was made."""
@@ -69,12 +68,7 @@ class Worker:
         self._bus = bus
         self._batch = batch
         self._clock = clock
-        self._titles = {each.id: each.title for each in self.engine.detections}
-        self._visits = Visits()
-        self._held: Held | None = None
-        self._joining = Joining()
-        self._touched: dict[str, tuple[Visited, tuple[str, str]]] = {}
-        """Visits of the batch under way, with id and name of their host: refreshed once, at its end."""
+        self._judging = Judging(self.engine, policy or Policy(), clock)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="detect", daemon=True)
 
@@ -99,16 +93,15 @@ class Worker:
         """
         with self._store.read() as connection:
             position = cursors.position(connection, CURSOR)
-            due = joining.due(connection, self._clock())
+            now = self._clock()
+            due = joining.due(connection, now) or approvals.outlived(connection, now)
         deliveries = self._bus.read(position, self._batch)
-        if not deliveries and not due and not (self._held is None or self._held.due(self._clock())):
+        if not deliveries and not due and not self._judging.due():
             return 0
         try:
             return self._store.write(lambda connection: self._work(connection, position, deliveries))
         except BaseException:
-            self._visits.forget()  # they may hold what was undone
-            self._held = None
-            self._joining.forget()
+            self._judging.forget()  # it may hold what was undone
             raise
 
     def _follow(self) -> None:
@@ -133,169 +126,40 @@ class Worker:
     def _work(self, connection: Connection, position: int, deliveries: Sequence[Delivery]) -> int:
         if cursors.position(connection, CURSOR) != position:
             return 0  # somebody else was here: what was read is no longer what comes next
-        if self._held is None:
-            self._held = Held.load(connection, position, self._clock())
         named = connection.execute(select(hosts.c.id, hosts.c.name)).all()
-        names = {row.id: row.name for row in named}
+        self._judging.begin(connection, position, {row.id: row.name for row in named})
         whole = completion.completed_all(connection, [each.event for each in deliveries])
-        self._touched.clear()
         for delivery, (event, _) in zip(deliveries, whole, strict=True):
-            self._attempt(connection, delivery, event, names.get(delivery.host, delivery.host))
+            self._attempt(connection, delivery, event)
         last = deliveries[-1].seq if deliveries else position
-        for session in self._joining.changed(connection, self._clock()):
-            self._told(connection, session, last, names)
-        for session in self._held.due(self._clock()):
-            self._tired(connection, self._held, session, last, names)
-        self._held.keep(connection)
-        for visited, host in self._touched.values():
-            if visited.findings:
-                raising.refresh(connection, alerts.describe(visited, *host, self._titles))
+        self._judging.finish(connection, last)
         cursors.advance(connection, CURSOR, last)
         counts = {f"detect.{name}": count for name, count in self.engine.take_counts().items() if count}
         counters.add_all(connection, counts)
         return len(deliveries)
 
-    def _attempt(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
+    def _attempt(self, connection: Connection, delivery: Delivery, event: Event) -> None:
         """Deals with one event, or undoes all that it began and passes it by."""
+        host = self._judging.host(delivery.host)
         try:
             with connection.begin_nested():
                 project.apply(connection, delivery.host, delivery.event)
-                self._joining.take(connection, delivery.host, event, self._clock())
-                if event["kind"] == "update":
-                    self._learn(connection, delivery, host_name)
-                elif event.get("session") is not None:
-                    self._see(connection, delivery, event, host_name)
-                elif event["kind"] in ALONE:
-                    self._see_alone(connection, delivery.host, event, host_name)
+                self._deal(connection, host, delivery, event)
         except exc.OperationalError:
             raise  # the database's trouble, not the event's
         except Exception:
             log.exception("event %s could not be dealt with and was passed by", event["id"])
             counters.add(connection, "detect.events_failed")
-            self._visits.forget(event.get("session"))
-            self._touched.pop(event.get("session") or "", None)
+            self._judging.drop(event.get("session") or "")
 
-    def _see(self, connection: Connection, delivery: Delivery, event: Event, host_name: str) -> None:
-        """The next event of a visit."""
-        visited = self._visits.before(connection, event["session"], delivery.seq)
-        visited.add(event)
-        if event["kind"] in OPENING:
-            visited.know(connection)
-        if self._holds(visited, delivery.seq) and event["kind"] != "escape":
-            return  # however somebody came in, out to the host is no health check
-        found = self.engine.evaluate(visited.now(), event)
-        self._raise(connection, visited, found, (delivery.host, host_name))
-
-    def _see_alone(self, connection: Connection, host: str, event: Event, host_name: str) -> None:
-        """An event of no visit: what is found in it is the alert of its container, or of what was asked for."""
-        if event["kind"] == "contact" and event["container"] is None:
-            return  # of the host itself
-        asked = event["kind"] == "record"
-        if asked and not asking.speaks(connection, event):
-            return
-        event = asking.known(connection, host, event) if asked else event
-        subject = asking.subject(host, event) if asked else alerts.subject(host, event)
-        earlier = asking.refused_before(connection, event) if asked else ()
-        found = self.engine.evaluate(Visit(subject, None, earlier=earlier), event)
-        if not found:
-            return
-        known = stored_findings(connection, subject)
-        new, refused = alerts.admit(None, known, found)
-        if refused:
-            counters.add(connection, "detect.findings_left_out", refused)
-        since = raising.first_seen(connection, subject)
-        describe = asking.describe if asked else alerts.describe_alone
-        both = alerts.judged_again(known, new)
-        alert = describe(since, host, host_name, event, (both, self._titles))
-        raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
-
-    def _holds(self, visited: Visited, seq: int) -> bool:
-        """Whether the visit is to be judged only later."""
-        return self._held is not None and self._held.holds(visited.session, visited.entry, seq, self._clock())
-
-    def _tired(
-        self, connection: Connection, held: Held, session: str, last: int, names: Mapping[str, str]
-    ) -> None:
-        """What was to come has not: the visit is judged as it stands."""
-        held.release(session)
-        visited = self._visits.before(connection, session, last + 1)
-        if visited.entry is None:
-            return
-        query = select(events.c.host).where(events.c.id == visited.entry["id"])
-        host = connection.execute(query).scalar_one()
-        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
-        counters.add(connection, "detect.means_never_settled")
-        self._raise(connection, visited, found, (host, names.get(host, host)))
-
-    def _told(self, connection: Connection, session: str, last: int, names: Mapping[str, str]) -> None:
-        """Something else is known of a visit's record or principal: it is judged and said anew."""
-        visited = self._visits.before(connection, session, last + 1)
-        visited.know(connection)
-        if visited.entry is None or self._holds(visited, last):
-            return
-        query = select(events.c.host).where(events.c.id == visited.entry["id"])
-        host = connection.execute(query).scalar_one()
-        for detection, reason in joining.void(visited):
-            self._take_back(connection, visited, (host, names.get(host, host)), detection, reason)
-        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
-        self._raise(connection, visited, found, (host, names.get(host, host)))
-
-    def _take_back(
-        self, connection: Connection, visited: Visited, host: tuple[str, str], detection: str, reason: str
-    ) -> None:
-        """There is a record after all: what was found for want of one does not stand any more."""
-        if visited.findings:
-            raising.refresh(connection, alerts.describe(visited, *host, self._titles))
-        if raising.take_back(connection, visited.session, detection, reason, self._clock()):
-            counters.add(connection, "detect.findings_taken_back")
-        visited.findings = tuple(each for each in visited.findings if each.detection != detection)
-
-    def _learn(self, connection: Connection, delivery: Delivery, host_name: str) -> None:
-        """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""
-        query = select(events.c.session).where(
-            events.c.id == delivery.event["target"],
-            events.c.host == delivery.host,
-            events.c.seq < delivery.seq,  # a later target will be read with this update merged in
-        )
-        session = connection.execute(query).scalar_one_or_none()
-        event = completion.completed(connection, delivery.event["target"])
-        if event is not None and session is None and event["kind"] in ALONE:
-            self._see_alone(connection, delivery.host, event, host_name)
-        if session is None or event is None:
-            return
-        host = (delivery.host, host_name)
-        visited = self._visits.before(connection, session, delivery.seq)
-        before = alerts.describe(visited, *host, self._titles) if visited.findings else None
-        probe = alerts.void(visited)
-        visited.complete(event)
-        self._joining.take(connection, delivery.host, event, self._clock())
-        visited.know(connection)
-        if self._holds(visited, delivery.seq):
-            return
-        found = [each for visit, judged in visited.judged() for each in self.engine.evaluate(visit, judged)]
-        after = self._raise(connection, visited, found, host)
-        if before and after and (before.title, before.sentence) != (after.title, after.sentence):
-            detail = {"event": event["id"], "learned": sorted(delivery.event["set"])}
-            raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
-        if after and not probe and alerts.void(visited):
-            raising.withdraw(connection, raising.alert_id(session), WITHDRAWN, self._clock())
-            counters.add(connection, "detect.alerts_withdrawn")
-
-    def _raise(
-        self, connection: Connection, visited: Visited, found: Sequence[Raised], host: tuple[str, str]
-    ) -> NewAlert | None:
-        """The visit's alert as it stands now, in the store at the latest with the end of the batch."""
-        self._touched[visited.session] = (visited, host)
-        new, refused = alerts.admit(visited.entry, visited.findings, found)
-        if refused:
-            counters.add(connection, "detect.findings_left_out", refused)
-        visited.findings = alerts.judged_again(visited.findings, new)
-        if not visited.findings:
-            return None
-        alert = alerts.describe(visited, *host, self._titles)
-        if new:
-            raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
-        return alert
+    def _deal(self, connection: Connection, host: Host, delivery: Delivery, event: Event) -> None:
+        self._judging.join(connection, host, event)
+        if event["kind"] == "update":
+            self._judging.learn(connection, host, delivery.seq, event)
+        elif event.get("session") is not None:
+            self._judging.see(connection, host, delivery.seq, event)
+        elif event["kind"] in ALONE:
+            self._judging.see_alone(connection, host, event)
 
 
 def _built_in() -> Engine:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import func, select
 
-from controller.store import sessions
+from controller.store import sessions, withheld
 from controller.store.alert_filter import FACETS, AlertFilter, conditions, facets
 from controller.store.raising import NewAlert, NewFinding, Raised, alert_id, note, raise_, refresh
 from controller.store.schema import alert_history, alerts, findings, hosts
@@ -23,6 +23,7 @@ from controller.store.views import (
     ChangeView,
     FindingView,
     HistoryView,
+    RepeatRef,
     rfc3339,
 )
 
@@ -100,6 +101,8 @@ def show(connection: Connection, alert_id: str, max_events: int = sessions.SHOWN
         "findings": [_finding(each) for each in found.mappings()],
         "history": [_history(each) for each in history.mappings()],
         "visit": sessions.show(connection, row["session"], max_events),
+        "withheld": withheld.of_visit(connection, row["session"]),
+        "repeats": _repeats(connection, row["repeats"]),
     }
 
 
@@ -162,7 +165,22 @@ def _row(row: RowMapping, detections: list[str]) -> AlertRow:
         "events": row["events"],
         "assignee": row["assignee"],
         "close_reason": row["close_reason"],
+        "repeats_alert": row["repeats"],
         "detections": detections,
+    }
+
+
+def _repeats(connection: Connection, alert: str | None) -> RepeatRef | None:
+    query = select(alerts.c.state, alerts.c.close_reason, alerts.c.changed).where(alerts.c.id == alert)
+    row = connection.execute(query).one_or_none() if alert else None
+    if row is None or alert is None:
+        return None
+    return {
+        "alert": alert,
+        "state": row.state,
+        "reason": row.close_reason,
+        "changed": rfc3339(row.changed),
+        "changed_ns": row.changed,
     }
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from controller.store.views import AlertState
+
 TAKEN_BACK = "taken back: "
 """How the reason of a finding begins that does not stand any more, but is all that the alert has."""
 ITSELF = "nsentry"
@@ -112,17 +114,23 @@ def refresh(connection: Connection, alert: NewAlert) -> bool:
     )
 
 
-def withdraw(connection: Connection, alert_id: str, reason: str, now: int) -> None:
-    """Closes an alert that was raised on what was no visit. One that a person has dealt with stays as it is."""
+def withdraw(
+    connection: Connection, alert_id: str, reason: str, now: int, closed: AlertState = "false_positive"
+) -> bool:
+    """Closes an alert that was raised on what was no visit, or an approved one; whether there was one to close.
+
+    One that a person has dealt with stays as it is.
+    """
     state = connection.execute(select(alerts.c.state).where(alerts.c.id == alert_id)).scalar_one_or_none()
-    if state is None:
-        return
-    closed = "false_positive" if state == "new" else state
+    if state is None or (state in CLOSED_STATES and _latest(connection, alert_id, STATES) == "withdrawn"):
+        return False
+    after = closed if state == "new" else state
     values: dict[str, Any] = {"changed": now}
-    if closed != state:
-        values |= {"state": closed, "close_reason": reason}
+    if after != state:
+        values |= {"state": after, "close_reason": reason}
     connection.execute(update(alerts).where(alerts.c.id == alert_id).values(values))
-    note(connection, alert_id, "withdrawn", {"from": state, "to": closed, "reason": reason}, now)
+    note(connection, alert_id, "withdrawn", {"from": state, "to": after, "reason": reason}, now)
+    return True
 
 
 def take_back(connection: Connection, session: str, detection: str, reason: str, now: int) -> bool:
@@ -167,10 +175,35 @@ def _raise_new(
     connection: Connection, identity: str, alert: NewAlert, found: Sequence[NewFinding], now: int
 ) -> None:
     severity = max(each.severity for each in found)
-    row = {"id": identity, "severity": severity, "state": "new", "raised": now, "changed": now}
+    row: dict[str, Any] = {
+        "id": identity,
+        "severity": severity,
+        "state": "new",
+        "raised": now,
+        "changed": now,
+    }
+    row |= _repeats(connection, alert, found)
     connection.execute(insert(alerts).values({**asdict(alert), **row}))
     _keep(connection, identity, found)
-    note(connection, identity, "raised", {"severity": SEVERITIES[severity]}, now)
+    detail: dict[str, Any] = {"severity": SEVERITIES[severity]}
+    if row["repeats"] is not None:
+        detail["repeats"] = row["repeats"]
+    note(connection, identity, "raised", detail, now)
+
+
+def _repeats(connection: Connection, alert: NewAlert, found: Sequence[NewFinding]) -> dict[str, Any]:
+    """What makes it like others: the gravest detections, means, host and container; and the last alike resolved.
+
+    A container that was made anew has another id and the same name.
+    """
+    gravest = max(each.severity for each in found)
+    leading = sorted({each.detection for each in found if each.severity == gravest})
+    where = alert.container_name or alert.container or alert.session
+    parts = (alert.host, where, alert.image or "", alert.means, *leading)
+    likeness = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    alike = (alerts.c.likeness == likeness) & alerts.c.state.in_(CLOSED_STATES)
+    query = select(alerts.c.id).where(alike).order_by(alerts.c.changed.desc(), alerts.c.id).limit(1)
+    return {"likeness": likeness, "repeats": connection.execute(query).scalar_one_or_none()}
 
 
 def _escalate(

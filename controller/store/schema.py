@@ -27,7 +27,7 @@ from controller.store import people_schema
 metadata = people_schema.metadata
 
 # An INTEGER PRIMARY KEY is SQLite's rowid: only that exact type counts up by itself there.
-_Serial = BigInteger().with_variant(Integer(), "sqlite")
+Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 hosts = Table(
     "hosts",
@@ -68,7 +68,7 @@ enrol_tokens = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
     Column("id", String(160), nullable=False, unique=True),
     Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
     Column("kind", String(32), nullable=False),
@@ -210,13 +210,18 @@ alerts = Table(
     Column("events", Integer, nullable=False),  # events of the visit so far
     Column("assignee", Text),
     Column("close_reason", Text),
+    Column(
+        "likeness", String(32)
+    ),  # digest of what makes two visits alike: what was found, where, by which way
+    Column("repeats", String(32)),  # the alert alike that was resolved last when this one was raised
     Index(None, "state", "severity", "last_seen"),
+    Index(None, "likeness", "changed"),
 )
 
 findings = Table(
     "findings",
     metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("alert", String(32), ForeignKey("alerts.id"), nullable=False),
     Column("detection", String(96), nullable=False),
     Column("severity", Integer, nullable=False),
@@ -230,7 +235,7 @@ findings = Table(
 alert_history = Table(
     "alert_history",
     metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("alert", String(32), ForeignKey("alerts.id"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
-from controller.store import api_attribution, attribution, entries, principals, query, schema
+from controller.store import (
+    api_attribution,
+    approvals,
+    attribution,
+    entries,
+    principals,
+    query,
+    schema,
+    withheld,
+)
 from controller.store.completion import completed_all
 from controller.store.views import (
     MANY_PROBES,
@@ -135,6 +144,8 @@ def show(connection: Connection, session_id: str, max_events: int = SHOWN_EVENTS
         "executions": executions(bodies),
         "events": [_event(body, each.received) for body, each in zip(bodies, stored, strict=True)],
         "events_left_out": total - len(bodies),
+        "approval": approvals.of_visit(connection, session_id),
+        "withheld": withheld.of_visit(connection, session_id),
     }
 
 

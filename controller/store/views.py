@@ -47,6 +47,43 @@ class RecordRef(TypedDict):
     """The runtime's own id of the exec: `records list --exec-id` has all that was said of it."""
 
 
+class ApprovalRef(TypedDict):
+    """What of an approval window stands beside a visit."""
+
+    id: int
+    standing: Literal["approved", "outlived"]
+    """"outlived": the visit went on when the window had ended, and is not approved."""
+    sentence: str
+    change: str
+
+
+class WithheldView(TypedDict):
+    """One finding that is not alerted, and what withheld it."""
+
+    session: str
+    detection: str
+    severity: str
+    severity_level: int
+    event: str
+    time: str
+    time_ns: int
+    reason: str
+    fields: dict[str, Any]
+    because: Literal["exception", "approval"]
+    name: str
+    """Of the exception, or the approval's number."""
+
+
+class RepeatRef(TypedDict):
+    """A resolved alert that a later one is like."""
+
+    alert: str
+    state: AlertState
+    reason: str | None
+    changed: str
+    changed_ns: int
+
+
 class ApiRef(TypedDict):
     """What is known of the request to a Kubernetes API server that a visit to a pod came by."""
 
@@ -171,6 +208,10 @@ class SessionView(SessionRow):
     """In the host's order (mono); updates are merged into their targets and not listed."""
     events_left_out: int
     """Events beyond the limit that was asked for."""
+    approval: ApprovalRef | None
+    """The approval window that it was within, or outlived; None without one."""
+    withheld: list[WithheldView]
+    """What was found in it and not alerted, by which exception or approval."""
 
 
 class AlertRow(TypedDict):
@@ -201,6 +242,8 @@ class AlertRow(TypedDict):
     events: int
     assignee: str | None
     close_reason: str | None
+    repeats_alert: str | None
+    """The resolved alert that this one repeats; None where there is none alike."""
     detections: list[str]
     """Names of the detections that fired, in the order of their first finding."""
 
@@ -238,6 +281,10 @@ class AlertView(AlertRow):
     findings: list[FindingView]
     history: list[HistoryView]
     visit: SessionView | None
+    withheld: list[WithheldView]
+    """What else was found and not alerted, by which exception or approval."""
+    repeats: RepeatRef | None
+    """The resolved alert that this one is like: the same was found in the same place by the same way."""
 
 
 class ChangeView(TypedDict):

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators said, applied to what was found: which findings are alerted, and which are withheld, by what.
+
+Exceptions and knobs are read again when the audit log has a new line, which every change of them writes. What
+was alerted before an exception was added stays alerted; what was withheld stays so when it expires.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from controller.detect.rule import Around
+from controller.detect.visits import Approved, Withheld
+from controller.policy import approval as windows
+from controller.policy import expression, knobs
+from controller.policy.fields import About, subject
+from controller.policy.principals import asker, principal
+from controller.store import approvals, audit, completion, exceptions, visitors
+from controller.store import knobs as kept_knobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from controller.detect.engine import Raised
+    from controller.detect.rule import Event
+    from controller.detect.visits import Visited
+
+log = logging.getLogger(__name__)
+
+UNCOVERED: Final = frozenset({"escape"})
+"""Kinds of event that no approval covers: who may enter a container may not leave it for the host."""
+
+
+class Excepted(NamedTuple):
+    """An exception that is not removed, ready to be asked."""
+
+    name: str
+    detection: str | None
+    expires: int
+    expression: expression.Expression
+
+
+class Host(NamedTuple):
+    """Where something happened: id and name."""
+
+    id: str
+    name: str
+
+
+class Policy:
+    """As of the transaction under way: `refresh` it at the beginning of each."""
+
+    def __init__(self, settings: Mapping[str, str | Sequence[str]] | None = None) -> None:
+        """`settings`: the knobs of the settings file, which those that are kept go before."""
+        self._settings = dict(settings or {})
+        self._version = -1
+        self._exceptions: tuple[Excepted, ...] = ()
+        self.knobs = knobs.read(self._settings)
+        self.windows = False
+        """Whether there is any approval."""
+
+    def refresh(self, connection: Connection) -> bool:
+        """Reads what was changed since; whether anything was."""
+        version = audit.version(connection)
+        if version == self._version:
+            return False
+        self._exceptions = tuple(_active(connection))
+        self.knobs = kept_knobs.in_force(connection, self._settings)
+        self.windows = approvals.any_since(connection, 0)
+        self._version = version
+        return True
+
+    def forget(self) -> None:
+        """The transaction failed: all is read again."""
+        self._version = -1
+
+    def surround(self, connection: Connection, host: Host, visited: Visited) -> None:
+        """Gives the visit what its rules may look at besides itself, and keeps it for later ones to look back on."""
+        entry = visited.entry
+        if entry is None:
+            visited.around = Around(host.id, self.knobs)
+            return
+        if entry["means"] != "probe":
+            visitors.note(connection, host.id, entry, principal(entry, visited.principal, visited.api))
+        past = visitors.StoredPast(connection, visited.session, entry["time"])
+        ref = approvals.ref(*visited.approved) if visited.approved else None
+        visited.around = Around(host.id, self.knobs, past, ref)
+
+    def stand(self, connection: Connection, host: Host, visited: Visited, now: int) -> str | None:
+        """Finds the window that the visit is within by now; what changed: "approved", "outlived", "lapsed" or None.
+
+        Whether a visit outlived its window is decided once, and stands.
+        """
+        before = visited.approved
+        if (
+            not self.windows
+            or visited.entry is None
+            or (before is not None and before.standing == "outlived")
+        ):
+            return None
+        found = self._window(connection, host, visited)
+        if found is None:
+            if before is not None:
+                approvals.unmark(connection, visited.session)
+            visited.approved = None
+            return "lapsed" if before else None
+        standing: approvals.Standing = "outlived" if (visited.last_seen or 0) > found.ends else "approved"
+        visited.approved = Approved(found, standing)
+        if before is not None and (before.approval.id, before.standing) == (found.id, standing):
+            return None
+        approvals.mark(connection, visited.session, found.id, standing, now)
+        return standing
+
+    def outlive(self, connection: Connection, visited: Visited, now: int) -> None:
+        """The window has ended, and the visit has not."""
+        if visited.approved is not None:
+            visited.approved = Approved(visited.approved.approval, "outlived")
+            approvals.mark(connection, visited.session, visited.approved.approval.id, "outlived", now)
+
+    def covers(self, connection: Connection, visited: Visited) -> bool:
+        """Whether an approval covers all that the visit's alert has."""
+        made = (
+            visited.of_event(each.event) or completion.completed(connection, each.event)
+            for each in visited.findings
+        )
+        return all(event is not None and event["kind"] not in UNCOVERED for event in made)
+
+    def divide(
+        self, connection: Connection, host: Host, visited: Visited, found: Sequence[Raised], now: int
+    ) -> tuple[list[Raised], list[Withheld]]:
+        """Which findings are alerted, and which are withheld. Of an approved visit what was alerted is in neither."""
+        told = {(each.detection, each.event) for each in visited.findings}
+        kept = {(each.finding.detection, each.finding.event): each for each in visited.withheld}
+        approved = visited.approved is not None and visited.approved.standing == "approved"
+        record = visited.record["status"] if visited.record else None
+        who = principal(visited.entry, visited.principal, visited.api)
+        about = About(host.name, visited.entry, record, who)
+        alerted, withheld = [], []
+        for each in found:
+            key = (each.detection, each.event)
+            event = visited.of_event(each.event) or completion.completed(connection, each.event)
+            if approved and visited.approved and event is not None and event["kind"] not in UNCOVERED:
+                if key not in told:
+                    withheld.append(Withheld(each, "approval", str(visited.approved.approval.id)))
+            elif key in told:
+                alerted.append(each)
+            elif (name := self._excepted(each, event, about, kept.get(key), now)) is not None:
+                withheld.append(Withheld(each, "exception", name))
+            else:
+                alerted.append(each)
+        return alerted, withheld
+
+    def alone(
+        self, host: Host, event: Event, found: Sequence[Raised], now: int
+    ) -> tuple[list[Raised], list[Withheld]]:
+        """The same for an event of no visit."""
+        about = About(host.name, None, None, asker(event.get("request")))
+        names = [self._excepted(each, event, about, None, now) for each in found]
+        alerted = [each for each, name in zip(found, names, strict=True) if name is None]
+        withheld = [
+            Withheld(each, "exception", name)
+            for each, name in zip(found, names, strict=True)
+            if name is not None
+        ]
+        return alerted, withheld
+
+    def _excepted(
+        self, finding: Raised, event: Event | None, about: About, kept: Withheld | None, now: int
+    ) -> str | None:
+        """The name of the exception that applies to a finding; None without one."""
+        if kept is not None and kept.because == "exception" and kept.finding.severity >= finding.severity:
+            return kept.name
+        asked = [each for each in self._exceptions if each.detection in {None, finding.detection}]
+        if not asked or event is None:
+            return None
+        values = subject(event, about, (finding.detection, finding.severity.label, finding.reason))
+        return next(
+            (each.name for each in asked if now < each.expires and each.expression.holds(values)), None
+        )
+
+    def _window(self, connection: Connection, host: Host, visited: Visited) -> windows.Approval | None:
+        entry = visited.entry
+        if entry is None or entry["kind"] in UNCOVERED or entry["means"] == "probe":
+            return None
+        who = principal(entry, visited.principal, visited.api)
+        # One that was revoked meanwhile was open when the visit began: of several the one that ends last counts.
+        open_ = sorted(approvals.at(connection, entry["time"]), key=lambda each: -each.ends)
+        return next((each for each in open_ if windows.refusal(each, entry, host.name, who) is None), None)
+
+
+def _active(connection: Connection) -> list[Excepted]:
+    """The exceptions that are not removed. One whose expression is not understood any more applies to nothing."""
+    made = []
+    for row in exceptions.list_(connection, 0, ("active",)):
+        try:
+            parsed = expression.parse(row["expression"])
+        except expression.ExpressionError as error:
+            log.error("exception %s is left out: %s", row["name"], error.reason)  # noqa: TRY400
+            continue
+        made.append(Excepted(row["name"], row["detection"], row["expires_ns"], parsed))
+    return made
