@@ -89,6 +89,24 @@ class Policy:
         ref = approvals.ref(*visited.approved) if visited.approved else None
         visited.around = Around(host.id, self.knobs, past, ref)
 
+    def waits(self, connection: Connection, host: Host, visited: Visited, *, decided: bool = False) -> bool:
+        """Whether it is not known yet who came in, and a window is open that may be his: judged when it is.
+
+        Who asked a daemon is decided with the batch (`decided`), who asked an API server once its audit has told,
+        or is late.
+        """
+        entry = visited.entry
+        if not self.windows or entry is None or entry["kind"] in UNCOVERED or entry["means"] == "probe":
+            return False
+        awaited = visited.api is not None and visited.api["status"] == "awaited"
+        if not awaited and (decided or visited.principal is not None):
+            return False
+        who = principal(entry, visited.principal, visited.api)
+        return any(
+            windows.refusal(each, entry, host.name, who) == windows.UNKNOWN
+            for each in approvals.at(connection, entry["time"])
+        )
+
     def stand(self, connection: Connection, host: Host, visited: Visited, now: int) -> str | None:
         """Finds the window that the visit is within by now; what changed: "approved", "outlived", "lapsed" or None.
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from controller.policy.fields import About, subject
 from controller.policy.principals import asker, principal
-from controller.store import api_attribution, attribution, completion
+from controller.store import api_attribution, attribution, completion, principals
 from controller.store.schema import alerts, entries, events, findings, hosts
 from controller.store.views import SEVERITIES, rfc3339
 
@@ -159,7 +159,9 @@ def _around(connection: Connection, row: RowMapping) -> tuple[Mapping[str, Any] 
     )
     entry = connection.execute(first).scalar_one_or_none()
     record = attribution.of(connection, row["session"])
-    who = principal(entry, None, api_attribution.of(connection, row["session"]))
+    who = principal(
+        entry, principals.of(connection, row["session"])[0], api_attribution.of(connection, row["session"])
+    )
     return entry, About(row["host_name"], entry, record["status"] if record else None, who)
 
 

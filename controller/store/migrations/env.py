@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from controller.store import policy_schema  # noqa: F401 - its tables belong to the metadata
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema import metadata
 

@@ -12,7 +12,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
-from controller.store import counters, migrate
+from controller.store import (
+    counters,
+    migrate,
+    policy_schema,  # noqa: F401 - its tables belong to the metadata
+)
 from controller.store.engine import engine
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema import metadata
