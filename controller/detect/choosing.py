@@ -3,7 +3,7 @@
 
 Whoever asked was connected by then. So of those who were, each is left out who connected too late, or whose command
 line says that he is there for something else. `docker exec` gives more: it connects once more between the making
-and the start of its exec, of which the daemon's record has both times. A tool's command is good for one exec: one
+and the start of its exec, of which the daemon's record has both times, where the kernel told of both connects. A tool's command is good for one exec: one
 whose visit is found stands in the way of no other. If more than one are left, nobody is named.
 """
 
@@ -79,8 +79,8 @@ def possible(sought: Sought, client: Client) -> bool:
     asked = client_line.read(argv)
     if sought.created is None or sought.started is None or not isinstance(asked, client_line.Exec):
         return True
-    if not asked.attached or asked.tool != "docker":
-        return True
+    if not asked.attached or asked.tool != "docker" or len(connected) < 2:
+        return True  # of one that was seen to connect once, the other may not have been told
     # The stream of an exec is a connection of its own, made once the exec is.
     return any(sought.created - SLACK_NS <= at <= sought.started + SLACK_NS for at in connected)
 
