@@ -3,8 +3,9 @@
 
 Whoever asked was connected by then. So of those who were, each is left out who connected too late, or whose command
 line says that he is there for something else. `docker exec` gives more: it connects once more between the making
-and the start of its exec, of which the daemon's record has both times, where the kernel told of both connects. A tool's command is good for one exec: one
-whose visit is found stands in the way of no other. If more than one are left, nobody is named.
+and the start of its exec, of which the daemon's record has both times, where the kernel told of both connects.
+A tool's command is good for one exec: one whose visit is found stands in the way of no other. If more than one are
+left, nobody is named.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Sought:
     possible: dict[Key, Client] = field(default_factory=dict)
     alone: bool = False
     """There was no other from the beginning."""
+    silent: bool = False
+    """Others were left when it was found, who do not say what they are there for."""
 
     def look(self, spent: Iterable[Key]) -> None:
         """Who it may have been, without those who are known to have asked for another visit."""
@@ -97,6 +100,7 @@ def choose(visits: Sequence[Sought], spent: Iterable[Key] = ()) -> dict[str, Cho
         for visit in visits:
             mine = visit.session == session
             if mine:
+                visit.silent = len(visit.possible) > 1
                 visit.possible = {key: visit.possible[key]}
             elif len(visit.possible) > 1 and _once(visit, key):
                 del visit.possible[key]
@@ -154,6 +158,11 @@ def _how_sure(visit: Sought, key: Key, unseen: str | None) -> tuple[Sure, str]:
             return "strong", f"its command line names this exec; {unseen}"
         if visit.alone:
             return "exact", "of all who were connected only its command line names this exec"
+        if visit.silent:
+            return (
+                "strong",
+                "its command line names this exec alone; others who were connected do not say what for",
+            )
         return "strong", "all others who were connected had asked for other visits, or connected too late"
     if unseen or visit.possible[key]["witness"] == "held":
         return "weak", "it was connected, and does not say what for" + (f"; {unseen}" if unseen else "")
