@@ -14,6 +14,7 @@
 #define FAMILY_UNIX 1
 #define LISTENING_STATE 10
 #define QUIET_NS 60000000000ULL /* how long a process that was told is only counted */
+#define TIMED 4			/* but for its first connects, whose times are told */
 
 static __always_inline int read_listener(struct sock *sock, struct listening *out)
 {
@@ -42,9 +43,12 @@ static __always_inline int read_listener(struct sock *sock, struct listening *ou
 	return 1;
 }
 
-/* How many connects of this process to this socket are to be told with this one; 0: it was told just now.
+/*
+ * How many connects of this process to this socket are to be told with this one; 0: it was told just now,
+ * and this one is told for its time, or (`due` 0) not at all. A client makes two or three connects for one
+ * thing that it asks for, and their times say which.
  */
-static __always_inline u64 connects_due(struct task_struct *task, struct client_key *key)
+static __always_inline u64 connects_due(struct task_struct *task, struct client_key *key, int *due)
 {
 	struct client *known = clients_lookup(key);
 	struct client fresh = {};
@@ -52,6 +56,7 @@ static __always_inline u64 connects_due(struct task_struct *task, struct client_
 
 	fresh.start = start_of(task);
 	fresh.told = bpf_ktime_get_boot_ns();
+	*due = 1;
 	if (!known || known->start != fresh.start) {
 		clients_update(key, &fresh);
 		return 1;
@@ -59,6 +64,7 @@ static __always_inline u64 connects_due(struct task_struct *task, struct client_
 	count = known->since + 1;
 	if (fresh.told - known->told < QUIET_NS) {
 		known->since = count;
+		*due = count < TIMED;
 		return 0;
 	}
 	known->told = fresh.told;
@@ -108,6 +114,7 @@ static __always_inline int on_contact(u64 to)
 	u32 zero = 0;
 	u32 *sensor, *known;
 	u64 connects;
+	int due = 0;
 
 	if (!read_listener(sock, &listener))
 		return 0;
@@ -119,8 +126,8 @@ static __always_inline int on_contact(u64 to)
 	sensor = sensor_lookup(&zero);
 	if (sensor && *sensor == key.pid)
 		return 0;
-	connects = connects_due(task, &key);
-	if (!connects || !may_contact(task, known ? BUDGET_CONTACT : BUDGET_LISTENER))
+	connects = connects_due(task, &key, &due);
+	if (!due || !may_contact(task, known ? BUDGET_CONTACT : BUDGET_LISTENER))
 		return 0;
 	if (send_contact(task, sock, &listener, connects))
 		clients_delete(&key); /* nobody knows of it */

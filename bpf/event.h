@@ -271,7 +271,7 @@ struct client {
 struct event_contact {
 	struct event_head head;
 	struct listening listener;
-	__u64 connects; /* this one, and those since the process was told last */
+	__u64 connects; /* this one, and those since the process was told last; 0: of its time alone */
 	__u32 exe_len;
 	__u32 argv_len;
 	__u64 argv_total;

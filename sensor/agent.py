@@ -101,7 +101,7 @@ class Agent:
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self.watch.configured = Configured(next_id, emit, redactor.argv, host)
-        self.watch.contacts = Contacts(Daemons(map(str, config.docker.sockets)), count)
+        self.watch.contacts = Contacts(Daemons(map(str, config.docker.sockets)), count, asking.contacted)
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )

@@ -199,7 +199,7 @@ class Watch:
         """Somebody connected to a unix socket of a daemon, or of who may be one."""
         listeners = self.probe.listeners if self.probe else None
         served = self.contacts.take(seen, listeners) if self.contacts else None
-        if served is not None:
+        if served is not None and seen.connects:
             session = self._tracker.session_of(seen.head.cookie)
             contact = self._reporter.contacted(seen, served, session, self._doors.inside)
             container = contact["container"]

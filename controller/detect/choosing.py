@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from sensor.wire import Client, Principal, Sure
 
-SLACK_NS: Final = 2_000_000
-"""Between the kernel's clock and the daemon's, on one host."""
+SLACK_NS: Final = 200_000
+"""Between the kernel's clock and the daemon's: one clock of one host, told by the sensor over that of its boot."""
 MAX_NAMED: Final = 8
 
 Key = tuple[int, int]

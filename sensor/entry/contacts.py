@@ -20,7 +20,14 @@ MAX_LISTENERS: Final = 4096
 class Contacts:
     """Decides, on the probe's thread."""
 
-    def __init__(self, daemons: Daemons, count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        daemons: Daemons,
+        count: Callable[[str], None],
+        heard: Callable[[Contact], None] = lambda _contact: None,
+    ) -> None:
+        """`heard` is told of each that connected to a daemon: it may be he who asks for the next visit."""
+        self._heard = heard
         self._daemons = daemons
         self._count = count
         self._served: OrderedDict[Listening, Served | None] = OrderedDict()
@@ -37,4 +44,6 @@ class Contacts:
         if listeners is not None:
             # Each time: what was used for the longest time ago of the kernel's map is forgotten.
             listeners.settle(key, daemon=served is not None)
+        if served is not None:
+            self._heard(seen)
         return served

@@ -98,6 +98,11 @@ class Lineage:
         if event.argv is not None:
             self._remember((event.by.pid, event.by.start, event.by.comm), event.exe, event.argv)
 
+    def remember(self, step: Step, exe: str | None, argv: list[str] | None) -> None:
+        """What the kernel read of a process that it told of."""
+        if argv is not None:
+            self._remember((step.pid, step.start, step.comm), exe, argv)
+
     def _remember(self, key: tuple[int, int, str], exe: str | None, argv: list[str]) -> None:
         self._images[key] = Image(exe, abridged(self._redact(argv)[0]))
         if len(self._images) > _REMEMBERED:

@@ -53,7 +53,7 @@ class Contact:
     head: Head
     listening: Listening
     connects: int
-    """This one, and those of the process to the socket since it was told last."""
+    """This one, and those of the process to the socket since it was told last; 0: told for its time alone."""
     socket: str
     """The path that the socket was bound to, in the words of who bound it."""
     task: Facts

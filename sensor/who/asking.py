@@ -15,6 +15,7 @@ from sensor.enrich.sockets import serves
 from sensor.enrich.supervisor import of_argv
 from sensor.entry.lineage import Lineage
 from sensor.entry.means import supervisor_index
+from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec, Facts, Reached, Setns, Step
 from sensor.who import podman
 from sensor.who.callers import Callers, Residence, Told
@@ -53,6 +54,15 @@ class Asking:
         """With all that it needs. `wall`: the host's clock at a moment since boot."""
         callers = Callers(lineage, residence, user_name)
         return cls(lineage, callers, Clients(callers, wall))
+
+    def contacted(self, seen: Contact) -> None:
+        """Somebody connected to a daemon's socket, by the kernel's word."""
+        task = seen.task
+        step = _step(seen.head.pid, seen.head.start, task.ns.mnt, task)
+        self._lineage.remember(step, seen.exe, seen.argv)
+        tty = procfs.terminal_of(task.tty_major, task.tty_minor)
+        told = Told(task.login_uid, task.login_session, tty, seen.ancestry)
+        self.clients.connected(step, seen.socket, seen.head.time, told)
 
     def of_setns(self, event: Setns) -> Asked:
         """Of a crossing that the kernel saw begin."""

@@ -163,7 +163,10 @@ class Clients:
         one = self._clients.pop(key, None)
         if one is None or one.caller["comm"] != step.comm:
             # The same process with another program connects as what it is now.
+            before = one
             one = _One(self._callers.of(step, told), path, witness)
+            if before is not None:
+                one.connected, one.witness = before.connected, before.witness
         self._clients[key] = one
         while len(self._clients) > MAX_KEPT:
             self._clients.popitem(last=False)

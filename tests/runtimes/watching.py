@@ -50,6 +50,7 @@ class Watching:
         doors = Doors(containers, procfs.namespaces(os.getpid()) or {})
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         numbers = itertools.count(1)
+        asking = Asking.on_this_host(lineage, doors, Accounts().name, wall_clock)
         reporter = Reporter(
             lambda: f"host/boot/{next(numbers)}",
             containers.by_id,
@@ -57,7 +58,7 @@ class Watching:
             redactor.argv,
             Accounts().name,
             wall_clock,
-            Asking.on_this_host(lineage, doors, Accounts().name, wall_clock),
+            asking,
         )
         self.watch = Watch(
             containers,
@@ -72,7 +73,7 @@ class Watching:
         self.watch.configured = Configured(
             lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
         )
-        self.watch.contacts = Contacts(Daemons(), self.counters.add)
+        self.watch.contacts = Contacts(Daemons(), self.counters.add, asking.contacted)
         raw = recorder.event if recorder else None
         receive = receiver(self.watch.feed, self._fail, raw, on_contact=self.watch.contacted)
         self.probe = open_probe(loader, receive, best_hook)

@@ -38,7 +38,13 @@ class Here:
         """A visit comes, `after` nanoseconds after the first there is; its session."""
         self._number += 1
         base = event("docker-exec", self._number)
-        made = {**base, "session": base["id"], "time": BEGIN + after, "process": {**base["process"], "argv": ["id"]}, **more}
+        made = {
+            **base,
+            "session": base["id"],
+            "time": BEGIN + after,
+            "process": {**base["process"], "argv": ["id"]},
+            **more,
+        }
         made |= {"clients": list(clients), "clients_unseen": None, "caller": None}
         made["container"] = {**made["container"], "name": "web", **(container or {})}
         self.comes(made)
