@@ -63,6 +63,12 @@ def itself(event: Event) -> tuple[Invocation, ...]:
     return tuple(dict.fromkeys(each for each in owns if each is not None))
 
 
+def shell_texts(event: Event) -> tuple[str, ...]:
+    """The strings that are given to shells to run, whole, by the process of `event` or by what it is told to run."""
+    given = (_shell_text(each.program, each.arguments) for each in invocations(event))
+    return tuple(dict.fromkeys(text[: wire.MAX_TEXT] for text in given if text is not None))
+
+
 def shell_use(arguments: Sequence[str]) -> ShellUse:
     """What a shell takes its commands from: a `-c` string, a script, or its standard input (a person)."""
     text, script = _shell_operands(arguments)

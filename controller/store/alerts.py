@@ -166,6 +166,7 @@ def _row(row: RowMapping, detections: list[str]) -> AlertRow:
         "assignee": row["assignee"],
         "close_reason": row["close_reason"],
         "repeats_alert": row["repeats"],
+        "emulation": row["emulation"],
         "detections": detections,
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import delete, func, insert, select, update
 
+from controller.store import emulations
 from controller.store.dialect import insert as insert_or
 from controller.store.schema import alert_history, alerts, findings
 from controller.store.views import CLOSED_STATES, SEVERITIES
@@ -183,6 +184,7 @@ def _raise_new(
         "changed": now,
     }
     row |= _repeats(connection, alert, found)
+    row["emulation"] = emulations.of_alert(connection, alert.host, alert.container, alert.title, now)
     connection.execute(insert(alerts).values({**asdict(alert), **row}))
     _keep(connection, identity, found)
     detail: dict[str, Any] = {"severity": SEVERITIES[severity]}

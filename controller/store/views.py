@@ -244,6 +244,8 @@ class AlertRow(TypedDict):
     close_reason: str | None
     repeats_alert: str | None
     """The resolved alert that this one repeats; None where there is none alike."""
+    emulation: str | None
+    """The run of `emulate` that made it happen: such an alert pages nobody. None: nobody staged it."""
     detections: list[str]
     """Names of the detections that fired, in the order of their first finding."""
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Root of the host goes past the runtime: all namespaces of the container's first process, by nsenter.
-# Given: CONTAINER, and DOCKER_HOST where the daemon is not at its usual place. Needs root on the daemon's host.
+# Given: CONTAINER, INIT_PID and ENTER, as controller/emulation/script.py says. Needs root on the daemon's host.
 set -eu
 : "${CONTAINER:?the container to enter}"
-export DOCKER_HOST="${NSENTRY_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}"
+: "${INIT_PID:=$(docker inspect --format '{{.State.Pid}}' "$CONTAINER")}"
 
-nsenter --target "$(docker inspect --format '{{.State.Pid}}' "$CONTAINER")" --all /bin/sh -c 'cd /; pwd'
+nsenter --target "$INIT_PID" --all /bin/sh -c 'cd /; pwd'

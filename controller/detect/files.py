@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files a command line writes, fetches or makes executable: what a later execution is compared with.
+
+Only what stands in command lines is known. What a program writes of its own accord, and what a shell's prompt
+redirects, is not: that executes nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final
+
+from controller.detect.commands import invocations, shell_texts
+from controller.detect.programs import INTERPRETERS, SHELLS, TRANSFER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from controller.detect.commands import Invocation
+    from controller.detect.rule import Event, Visit
+
+_REDIRECTION: Final = re.compile(r"(?<![\d&<>-])\d?>{1,2}\|?\s*(?![&(])([\"']?)([^\s;&|()<>\"']+)\1")
+_OUTPUT: Final = re.compile(r"-[a-zA-Z]*[oO]|--output|--output-document|--out")
+_JOINED: Final = re.compile(r"(?:--output(?:-document)?|--out|of)=(.+)|-[a-zA-Z]?[oO](/.+)")
+_URL: Final = re.compile(r"\w+://[^/\s]+/(?:[^?#\s]*/)?([^/?#\s]+)(?:[?#].*)?")
+_MODE: Final = re.compile(r"[ugoa]*[+=][rwst]*x[rwxst]*|0?[0-7]*[1357][0-7]{0,2}")
+_WRITERS: Final = frozenset({"cp", "mv", "install", "ln"})
+
+
+def redirected(event: Event) -> tuple[str, ...]:
+    """The files that shell strings of `event` write to by `>` and `>>`, as they are spelt."""
+    return tuple(match[2] for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
+
+
+def fetched(event: Event) -> frozenset[str]:
+    """The files, by whole path, that the download tools of `event` are told to write."""
+    return _whole(event, (path for run in invocations(event) for path in _fetched_by(run)))
+
+
+def written(event: Event) -> frozenset[str]:
+    """The files, by whole path, that `event` copies, moves, writes or makes executable."""
+    paths = [path for run in invocations(event) for path in _written_by(run)]
+    return _whole(event, (*paths, *redirected(event)))
+
+
+def executed(event: Event) -> frozenset[str]:
+    """The files, by whole path, that the process of `event` executes: its own, and a script that it is given."""
+    process = event.get("process")
+    if process is None:
+        return frozenset()
+    own = [name for name in (process["exe"], process["filename"]) if name]
+    scripts = [word for run in invocations(event)[:1] for word in _script_of(run)]
+    return _whole(event, (*own, *scripts))
+
+
+def before(visit: Visit, event: Event) -> tuple[Event, ...]:
+    """What was executed earlier, and `event` itself: one shell string may do both."""
+    return (*visit.before(event), event)
+
+
+def _fetched_by(run: Invocation) -> Iterator[str]:
+    if run.program not in TRANSFER:
+        return
+    named = [path for path in _outputs(run.arguments) if path not in {"-", "/dev/null"}]
+    yield from named
+    if not named:
+        yield from (match[1] for word in run.arguments if (match := _URL.fullmatch(word)))
+
+
+def _outputs(arguments: tuple[str, ...]) -> Iterator[str]:
+    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+        if match := _JOINED.fullmatch(word):
+            yield match[1] or match[2]
+        elif _OUTPUT.fullmatch(word) and after and not re.match(r"-.|\w+://", after):
+            yield after
+
+
+def _written_by(run: Invocation) -> Iterator[str]:
+    operands = [word for word in run.arguments if not word.startswith("-")]
+    if run.program in _WRITERS and len(operands) > 1:
+        yield operands[-1]
+        yield from (posixpath.join(operands[-1], posixpath.basename(each)) for each in operands[:-1])
+    elif run.program == "tee":
+        yield from operands
+    elif run.program == "dd":
+        yield from (word.removeprefix("of=") for word in run.arguments if word.startswith("of="))
+    elif run.program == "chmod" and operands and _MODE.fullmatch(operands[0]):
+        yield from operands[1:]
+
+
+def _script_of(run: Invocation) -> Iterator[str]:
+    if run.program in SHELLS | INTERPRETERS or run.program in {".", "source"}:
+        operand = next((word for word in run.arguments if not word.startswith("-")), None)
+        if operand and "-c" not in run.arguments and "-e" not in run.arguments:
+            yield operand
+
+
+def _whole(event: Event, paths: Iterator[str] | tuple[str, ...]) -> frozenset[str]:
+    """The paths from the root on, by the working directory of the process; relative ones also by their name alone.
+
+    A shell string may have changed the directory first (`cd /tmp && ./x`): then the name is all that is known.
+    """
+    process = event.get("process") or {}
+    cwd = process.get("cwd") or "/"
+    return frozenset(
+        posixpath.normpath(posixpath.join(cwd, path.removesuffix(" (deleted)"))) for path in paths
+    )
