@@ -33,6 +33,12 @@ def redirected(event: Event) -> tuple[str, ...]:
     return tuple(match[2] for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
 
 
+def truncated(event: Event) -> tuple[str, ...]:
+    """Those of them that are written anew, by a single `>`: what they held is gone."""
+    found = (match for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
+    return tuple(match[2] for match in found if ">>" not in match[0])
+
+
 def fetched(event: Event) -> frozenset[str]:
     """The files, by whole path, that the download tools of `event` are told to write."""
     return _whole(event, (path for run in invocations(event) for path in _fetched_by(run)))

@@ -39,3 +39,15 @@ LOOKS: Final = words(
     "findmnt df lsblk capsh getcap getpcaps netstat ss ip ifconfig route arp dmesg lsmod amicontained"
 )
 """Tell where one is, who one is and what runs there."""
+RUNTIME_CLIENTS: Final = words(
+    "docker docker-compose podman nerdctl ctr crictl kubectl oc k3s microk8s helm buildctl runc crun"
+)
+"""Clients of container runtimes and clusters."""
+CONTAINER_TOOLS: Final = words(
+    "amicontained deepce deepce.sh kdigger cdk peirates botb kube-hunter kubeletctl rakkess linpeas linpeas.sh"
+)
+"""Made to find out how to get on from inside a container."""
+SCANNERS: Final = words(
+    "nmap masscan zmap rustscan naabu fscan arp-scan arping fping netdiscover unicornscan hping3 zgrab zgrab2"
+)
+"""Try many hosts or ports."""

@@ -66,7 +66,12 @@ def _base_name(event: Event) -> str | None:
 def _differences(event: Event, kind: str, *, privilege: bool) -> dict[str, Any]:
     base = _base()[kind]
     opens = event["kind"] != "command"
-    paths = (*(WAY if opens else ()), *PROGRAM, *(PRIVILEGE if privilege else ()))
+    asked = event.get("means") in {
+        *ADMIN_MEANS,
+        "probe",
+    }  # what a runtime's own command line says is no evidence
+    way = tuple(path for path in WAY if not (asked and path.startswith("entered_by."))) if opens else ()
+    paths = (*way, *PROGRAM, *(PRIVILEGE if privilege else ()))
     known = [path for path in paths if path.partition(".")[0] in event and path.partition(".")[0] in base]
     return {path: value_at(event, path) for path in known if value_at(event, path) != value_at(base, path)}
 
@@ -79,7 +84,7 @@ def _value(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     if value is None or isinstance(value, bool | int):
-        return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload]
+        return "null" if value is None else str(value).lower()
     return _scalar(str(value))
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import func, insert, select, update
 
 from controller.store.dialect import insert as insert_or
-from controller.store.schema import alerts, containers, emulation_containers, emulations, hosts
+from controller.store.schema import alerts, containers, hosts
+from controller.store.schema_emulations import emulation_containers, emulations
 from controller.store.views import OPEN_STATES, rfc3339
 
 if TYPE_CHECKING:
@@ -86,9 +87,7 @@ def ended(connection: Connection, run: str, now: int, outcome: Outcome) -> None:
     connection.execute(update(emulations).where(emulations.c.run == run).values(values))
 
 
-def of_alert(
-    connection: Connection, host: str, container: str | None, title: str, now: int
-) -> str | None:
+def of_alert(connection: Connection, host: str, container: str | None, title: str, now: int) -> str | None:
     """The run that an alert is to be raised on; None if nobody staged it."""
     query = select(emulation_containers.c.run).where(emulation_containers.c.container == container)
     known: str | None = connection.execute(query).scalar_one_or_none()

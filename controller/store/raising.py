@@ -80,7 +80,7 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     """
     identity = alert_id(alert.session)
     before = connection.execute(
-        select(alerts.c.severity, alerts.c.state).where(alerts.c.id == identity)
+        select(alerts.c.severity, alerts.c.state, alerts.c.emulation).where(alerts.c.id == identity)
     ).one_or_none()
     if before is None:
         _raise_new(connection, identity, alert, found, now)
@@ -88,6 +88,8 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     refresh(connection, alert)
     added = _keep(connection, identity, found)
     highest = max((each.severity for each in found), default=0)
+    if before.emulation is not None and before.state in CLOSED_STATES:
+        return "grown" if added else "unchanged"  # staged, and dealt with: what comes late opens nothing
     if highest > before.severity:
         return _escalate(connection, identity, (before.severity, highest), before.state, now)
     if added and before.state in CLOSED_STATES and _latest(connection, identity, STATES) == "withdrawn":

@@ -11,9 +11,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -365,31 +363,6 @@ configurations = Table(
     Column("mono", BigInteger, nullable=False),
     Column("body", JSON, nullable=False),  # the wire event without its container
     Index(None, "host", "container", "time"),
-)
-
-emulations = Table(
-    "emulations",
-    metadata,
-    Column("run", String(32), primary_key=True),  # the value of its containers' label
-    Column("detection", String(96), nullable=False),
-    Column("runtime", String(16), nullable=False),
-    Column("host", String(64), ForeignKey("hosts.id")),  # None: no sensor has told of its container
-    Column("began", BigInteger, nullable=False),  # controller's clock, as all times here
-    Column("ended", BigInteger),
-    Column("fired", Boolean),
-    Column("seconds", Float),
-    Column("session", String(160)),
-    Column("alert", String(32)),
-    Column("also", JSON),  # other detections that fired
-    Column("error", Text),
-    Index(None, "detection", "host", "began"),
-)
-
-emulation_containers = Table(
-    "emulation_containers",
-    metadata,
-    Column("container", String(160), primary_key=True),
-    Column("run", String(32), ForeignKey("emulations.run"), nullable=False),
 )
 
 login_links = Table(

@@ -60,6 +60,7 @@ def test_a_detection_knows_only_the_rule_helpers():
         "controller.detect.destinations",
         "controller.detect.past",
         "controller.detect.principal",
+        "controller.detect.files",
         "controller.exposure",
         "sensor.wire",
     )

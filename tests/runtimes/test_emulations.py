@@ -52,6 +52,16 @@ def test_the_alert_names_the_container_and_the_session(proven, stack):
         assert (alert["container"]["name"] or "nsentry-emulation-") in alert["sentence"]
 
 
+def test_what_was_staged_is_marked_and_closed(proven, stack):
+    results = {each["run"]: each for each in map(json.loads, proven.stdout.splitlines())}
+    alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all")}
+    for run, result in results.items():
+        alert = alerts[result["alert"]]
+        assert alert["emulation"] == run
+        assert alert["state"] == "benign_true_positive"
+        assert alert["close_reason"] == f"staged: the emulation of {result['detection']}"
+
+
 def test_nothing_is_left_behind(proven, dockerd):
     assert dockerd.docker("ps", "-aq", "--filter", "label=nsentry.emulation") == ""
     assert dockerd.docker("images", "-q", "nsentry-emulation") == ""

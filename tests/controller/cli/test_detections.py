@@ -97,7 +97,7 @@ def test_a_docker_daemon_that_does_not_answer_is_unreachable(tmp_path):
     nowhere = f"unix://{tmp_path}/no.sock"
     result = CliRunner().invoke(main, [*state, "emulate", "run", "ns_join", "--docker-host", nowhere])
     assert result.exit_code == 69
-    assert f"no Docker daemon answers at {nowhere}" in result.stderr
+    assert f"no Docker answers at {nowhere}" in result.stderr
     assert "--docker-host" in result.stderr
 
 

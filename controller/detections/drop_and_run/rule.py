@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file that this visit downloaded was then executed in it, directly or by a shell or interpreter.
+
+The two steps are matched by the file: what `curl -o`, `wget -O` or the end of the address names, and what is
+executed later. A download alone is `network_tool`'s.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from controller.detect import files
+from controller.detect.rule import Event, Finding, Severity, Visit
+
+TITLE = "Downloaded file executed"
+SEVERITY = Severity.HIGH
+TECHNIQUES = ("T1105", "T1059.004")
+
+MATCHED = ("process.exe", "process.filename", "process.argv", "process.cwd", "process.user")
+COMMON = frozenset({"index.html", "download", "latest", "raw", "master", "main"})
+
+
+def rule(visit: Visit, event: Event) -> Finding | None:
+    """Fires on the execution. By its whole path; by its name alone where the shell changed directories between."""
+    earlier = files.before(visit, event)
+    dropped = {path for each in earlier for path in files.fetched(each)}
+    if not dropped:
+        return None
+    ran = files.executed(event)
+    names = {posixpath.basename(path) for path in dropped} - COMMON
+    hit = next((path for path in sorted(ran) if path in dropped or posixpath.basename(path) in names), None)
+    if hit is None:
+        return None
+    return Finding(Severity.HIGH, f"{hit} was executed, which this visit had downloaded", MATCHED)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log was emptied, overwritten, deleted or replaced by hand in a visit: below /var/log, or login records.
+
+What is gone is what the container would have said about the visit. Gravest where it concerns all logs or the login
+records; one application's log is medium.
+"""
+
+from __future__ import annotations
+
+import re
+
+from controller.detect.commands import invocations
+from controller.detect.files import truncated
+from controller.detect.programs import words
+from controller.detect.rule import Event, Finding, Severity, Visit
+
+TITLE = "Log cleared inside a container"
+SEVERITY = Severity.HIGH
+TECHNIQUES = ("T1070.002", "T1070.004")
+
+MATCHED = ("process.exe", "process.argv", "process.user")
+REMOVERS = words("rm unlink shred truncate wipe srm")
+LOG = re.compile(r"^/var/log(?:/|$)|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal")
+GRAVE = re.compile(
+    r"^/var/log/?(?:\*|$)|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
+)
+VACUUM = re.compile(r"^--vacuum-(?:time|size|files)")
+
+
+def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
+    """Fires on each command that takes a log away. Appending and rotating are no clearing."""
+    gone = [path for path in truncated(event) if LOG.search(path)]
+    for run in invocations(event):
+        operands = [word for word in run.arguments if not word.startswith("-")]
+        if run.program in REMOVERS:
+            gone += [word for word in operands if LOG.search(word)]
+        elif run.program in {"cp", "ln", "mv"} and operands[:1] == ["/dev/null"]:
+            gone += [word for word in operands[1:] if LOG.search(word)]
+        elif run.program == "journalctl" and any(map(VACUUM.search, run.arguments)):
+            gone.append("the journal")
+    if not gone:
+        return None
+    severity = Severity.HIGH if any(map(GRAVE.search, gone)) else Severity.MEDIUM
+    return Finding(severity, f"a log was taken away: {', '.join(dict.fromkeys(gone))}", MATCHED)
