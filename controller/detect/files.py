@@ -60,6 +60,11 @@ def executed(event: Event) -> frozenset[str]:
     return _whole(event, (*own, *scripts))
 
 
+def name(path: str) -> str:
+    """The last part of a path."""
+    return posixpath.basename(path)
+
+
 def before(visit: Visit, event: Event) -> tuple[Event, ...]:
     """What was executed earlier, and `event` itself: one shell string may do both."""
     return (*visit.before(event), event)

@@ -7,6 +7,8 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Ind
 
 from controller.store.schema import metadata
 
+__all__ = ["emulation_containers", "emulations", "metadata"]
+
 emulations = Table(
     "emulations",
     metadata,

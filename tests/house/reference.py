@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make docs` generates: docs/cli.md from the programs' help, docs/configuration.md from the keys."""
+"""What `make docs` generates: docs/cli.md, docs/configuration.md and docs/detections.md, each from its source."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from controller.cli import main as controller
 from sensor.cli import main as sensor
 from sensor.config_keys import KEYS
+from tests.house import catalogue_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 100
@@ -82,7 +83,11 @@ def _default(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-REFERENCES = {DOCS / "cli.md": command_line, DOCS / "configuration.md": configuration}
+REFERENCES = {
+    DOCS / "cli.md": command_line,
+    DOCS / "configuration.md": configuration,
+    DOCS / "detections.md": catalogue_page.page,
+}
 
 if __name__ == "__main__":
     for page, render in REFERENCES.items():

@@ -7,8 +7,6 @@ executed later. A download alone is `network_tool`'s.
 
 from __future__ import annotations
 
-import posixpath
-
 from controller.detect import files
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -27,8 +25,8 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     if not dropped:
         return None
     ran = files.executed(event)
-    names = {posixpath.basename(path) for path in dropped} - COMMON
-    hit = next((path for path in sorted(ran) if path in dropped or posixpath.basename(path) in names), None)
+    names = {files.name(path) for path in dropped} - COMMON
+    hit = next((path for path in sorted(ran) if path in dropped or files.name(path) in names), None)
     if hit is None:
         return None
     return Finding(Severity.HIGH, f"{hit} was executed, which this visit had downloaded", MATCHED)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The low-level runtime was run by hand to enter a container that a daemon manages: `runc exec`, `crun exec`, or
-`ctr` into a container that docker or the kubelet made.
+"""The low-level runtime was run by hand to enter a container that a daemon manages.
 
-The daemon is not asked: its authorisation, its limits and its log do not apply. That the record is missing is
-`unrecorded_entry`'s; here it is the way that was taken.
+By `runc exec` or `crun exec`, or by `ctr` into a container that docker or the kubelet made. The daemon is not asked:
+its authorisation, its limits and its log do not apply. That the record is missing is `unrecorded_entry`'s; here it is
+the way that was taken.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from alembic import context
 
 from controller.store import policy_schema  # noqa: F401 - its tables belong to the metadata
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
-from controller.store.schema import metadata
+from controller.store.schema_emulations import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -19,7 +19,7 @@ from controller.store import (
 )
 from controller.store.engine import engine
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
-from controller.store.schema import metadata
+from controller.store.schema_emulations import metadata
 
 
 @pytest.fixture
