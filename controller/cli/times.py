@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import click
 
+from controller.policy.moments import later
+
 MAX_TTL_S: Final = 30 * 86400
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -63,24 +65,3 @@ class Later(click.ParamType[int]):
             return later(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-def later(words: str) -> int:
-    """As Later; ValueError: it is none of these."""
-    now = time.time_ns()
-    ahead = seconds(words)
-    if ahead is not None:
-        return now + ahead * 1_000_000_000
-    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", words)
-    if clock:
-        today = datetime.fromtimestamp(now / 1e9, UTC).replace(
-            hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0
-        )
-        at = int(today.timestamp()) * 1_000_000_000
-        return at if at > now else at + 86_400 * 1_000_000_000
-    try:
-        moment = datetime.fromisoformat(words)
-    except ValueError:
-        raise ValueError(f"{words!r} is neither RFC 3339 nor of the form 17:00, 2h, 7d") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(aware.timestamp()) * 1_000_000_000

@@ -12,7 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from controller.web import bulk, errors, login, static, triage, views
+from controller.web import bulk, errors, login, normal, static, triage, views
 from controller.web.alert import alert_json, alert_page
 from controller.web.alerts import alert_row, alerts_counts, alerts_json, alerts_page
 from controller.web.containers import container_json, container_page, containers_json, containers_page
@@ -61,6 +61,21 @@ pages: list[BaseRoute] = [
     Route("/detections.json", detections_json),
     Route("/detections/{detection}.json", detection_json),
     Route("/detections/{detection}", detection_page),
+    Route("/exceptions", normal.exceptions_page, methods=["GET"]),
+    Route("/exceptions", change(normal.add_exception), methods=["POST"]),
+    Route("/exceptions.json", normal.exceptions_json),
+    Route("/exceptions/{name}.json", normal.exception_json),
+    Route("/exceptions/{name}", normal.exception_page),
+    Route("/exceptions/{name}/remove", change(normal.remove_exception), methods=["POST"]),
+    Route("/exceptions/{name}/extend", change(normal.extend_exception), methods=["POST"]),
+    Route("/approvals", normal.approvals_page, methods=["GET"]),
+    Route("/approvals", change(normal.add_approval), methods=["POST"]),
+    Route("/approvals.json", normal.approvals_json),
+    Route("/approvals/{number:int}.json", normal.approval_json),
+    Route("/approvals/{number:int}", normal.approval_page),
+    Route("/approvals/{number:int}/revoke", change(normal.revoke_approval), methods=["POST"]),
+    Route("/audit", normal.audit_page),
+    Route("/audit.json", normal.audit_json),
     Route("/live", live),
     Route("/login", login.login),
     Route("/logout", change(login.logout), methods=["POST"]),

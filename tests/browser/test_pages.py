@@ -33,6 +33,13 @@ PAGES = {
     "host-notes": "/hosts/edge-1",
     "detections": "/detections",
     "detection": "/detections/ns_join",
+    "exceptions": "/exceptions",
+    "exceptions-preview": "/exceptions?expression=host+like+%22*%22",
+    "exceptions-wrong": "/exceptions?expression=hosst+%3D%3D+%22a%22",
+    "exception": "/exceptions/nightly-backup",
+    "approvals": "/approvals",
+    "approval": "/approvals/1",
+    "audit": "/audit",
     "missing": "/no-such-page",
 }
 
@@ -41,6 +48,9 @@ PAGES = {
 def paths(served):
     """The addresses of PAGES."""
     alerts = served.alerts()
+    served.command("exceptions", "add", "nightly-backup", 'container.image like "backup:*"', "--reason", "known",
+                   "--expires", "30d")  # fmt: skip
+    served.command("approvals", "add", "jane", "--pod", "shop/*", "--until", "2h", "--change", "4711")
     payments = alerts["payments"]
     hostile = next(row for name, row in alerts.items() if name.startswith("x<script>"))
     names = {"alert": payments["id"], "session": payments["session"], "hostile": hostile["id"]}
