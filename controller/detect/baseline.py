@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is normal: traits of what a container does of itself and of visits that were approved, and whose they are.
+
+A trait is one thing that may be usual or not: a program, the shape of a command line, a destination, an hour. Those
+of containers themselves (`own`) and those of visits (`visit`) are kept apart: that somebody was allowed to run a
+shell in there does not make a shell normal for the web server.
+
+A container has up to two baselines: that of its image, and that of its workload, which outlives releases.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from sensor import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from controller.detect.rule import Event
+
+Side: TypeAlias = Literal["own", "visit"]
+State: TypeAlias = Literal["learning", "ready", "frozen"]
+FACETS: Final = (
+    "program",
+    "digest",
+    "arguments",
+    "parent",
+    "user",
+    "destination",
+    "means",
+    "principal",
+    "hour",
+)
+MAX_VALUE: Final = 512
+"""Characters of a trait; what is longer is cut, with a mark."""
+MAX_SHAPE_WORDS: Final = 32
+
+_GENERATED: Final = re.compile(r"(-[0-9a-f]{6,10})?-[0-9a-z]{5}$|-\d+$")
+"""What a ReplicaSet, a DaemonSet or a StatefulSet adds to the name of a pod."""
+_RANDOM: Final = re.compile(r"[0-9a-fA-F]{8,}|[A-Za-z0-9+/_=-]{24,}")
+_DIGITS: Final = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trait:
+    """One thing that may be usual. `facet` is one of FACETS."""
+
+    side: Side
+    facet: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """What is known to be normal for one container, from all its baselines."""
+
+    subjects: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    traits: frozenset[Trait] = frozenset()
+
+    def judges(self, side: Side) -> bool:
+        """Whether enough is known to call something unusual: nothing is being learned, and something was.
+
+        Of visits nothing is known before one was approved.
+        """
+        settled = bool(self.states) and "learning" not in self.states
+        return settled and any(each.side == side for each in self.traits)
+
+    def outside(self, trait: Trait) -> bool:
+        """Whether it is unusual. False where that cannot be said yet."""
+        return self.judges(trait.side) and trait not in self.traits
+
+    def usual(self, side: Side, facet: str) -> tuple[str, ...]:
+        """What is normal of one facet, in order."""
+        return tuple(sorted(each.value for each in self.traits if (each.side, each.facet) == (side, facet)))
+
+
+def subjects(container: Mapping[str, Any]) -> tuple[str, ...]:
+    """The baselines that a container belongs to: "image NAME", "workload NAME"; none where nothing names one.
+
+    Labels are chosen by whoever starts the container: they tell where it belongs, they prove nothing.
+    """
+    image, named = container.get("image"), workload(container)
+    found = [f"image {image}"] if image else []
+    return tuple(_cut(each) for each in [*found, *([f"workload {named}"] if named else [])])
+
+
+def workload(container: Mapping[str, Any]) -> str | None:
+    """What the container is a copy of: of a pod "namespace/app/container", else compose's or swarm's service."""
+    labels, pod = container.get("labels") or {}, container.get("pod")
+    if pod:
+        app = next((labels[name] for name in _APP if labels.get(name)), None)
+        inside = labels.get("io.kubernetes.container.name") or container.get("name") or "?"
+        return f"{pod['namespace']}/{app or _GENERATED.sub('', pod['name'])}/{inside}"
+    project, service = labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service")
+    if project and service:
+        return f"{project}/{service}"
+    return labels.get("com.docker.swarm.service.name") or None
+
+
+_APP: Final = ("app.kubernetes.io/name", "k8s-app", "app")
+
+
+def shape(argv: Iterable[str]) -> str:
+    """A command line without what differs from run to run: numbers, digests, tokens, addresses in digits."""
+    words = list(argv)
+    shown = [_DIGITS.sub("0", _RANDOM.sub("…", word)) for word in words[:MAX_SHAPE_WORDS]]
+    return " ".join([*shown, *(["…"] if len(words) > MAX_SHAPE_WORDS else [])])
+
+
+def of_activity(event: Event) -> tuple[Trait, ...]:
+    """The traits of what a container does of itself (wire.Activity)."""
+    return tuple(Trait("own", facet, _cut(value)) for facet, value in _activity(event))
+
+
+def _activity(event: Event) -> Iterator[tuple[str, str]]:
+    yield "user", str(event["uid"])
+    if event["what"] != "exec":
+        if event["address"] is not None:
+            yield "destination", destination(event)
+        return
+    program = event["exe"] or event["filename"]
+    if program is None:
+        return
+    yield "program", program
+    if event.get("digest"):
+        yield "digest", f"{program} {event['digest']}"
+    if event["argv"] is not None:
+        yield "arguments", f"{program} {shape(event['argv'][1:])}".rstrip()
+
+
+def of_visit(executions: Iterable[Event], means: str, principal: str | None) -> tuple[Trait, ...]:
+    """The traits of a visit: how somebody came in, who, at what hour (UTC), and what was executed in it."""
+    found = {Trait("visit", "means", means)}
+    if principal:
+        found.add(Trait("visit", "principal", _cut(principal)))
+    programs: dict[int, str] = {}
+    for event in executions:
+        found.update(of_execution(event, programs))
+    return tuple(sorted(found))
+
+
+def of_execution(event: Event, programs: dict[int, str]) -> Iterator[Trait]:
+    """The traits of one execution; `programs` are those by process that came before, and takes this one in."""
+    process = event.get("process")
+    yield Trait("visit", "hour", hour(event["time"]))
+    if process is None:
+        return
+    program = process["exe"] or process.get("filename")
+    yield Trait("visit", "user", str(process["uid"]))
+    if program is None:
+        return
+    yield Trait("visit", "program", _cut(program))
+    if process["argv"] is not None:
+        yield Trait("visit", "arguments", _cut(f"{program} {shape(process['argv'][1:])}".rstrip()))
+    parent = programs.get(event.get("parent") or 0)
+    if parent is not None:
+        yield Trait("visit", "parent", _cut(f"{parent} → {program}"))
+    programs[process["pid"]] = program
+
+
+def hour(at: int) -> str:
+    """The hour of the day (UTC) of a time in ns: "14"."""
+    return time.strftime("%H", time.gmtime(at // 1_000_000_000))
+
+
+def destination(event: Event) -> str:
+    """Where to, as one word: "tcp 10.0.0.5:5432"."""
+    address = f"[{event['address']}]" if ":" in event["address"] else event["address"]
+    return f"{event['protocol'] or 'tcp'} {address}:{event['port']}"
+
+
+def _cut(value: str) -> str:
+    value = wire.printable(value)
+    return value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 1]}…"
