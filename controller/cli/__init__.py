@@ -24,6 +24,7 @@ COMMANDS = {
     "sessions": "controller.cli.sessions:sessions",
     "containers": "controller.cli.containers:containers",
     "records": "controller.cli.records:records",
+    "baseline": "controller.cli.baseline:baseline",
     "kubernetes": "controller.cli.kubernetes:kubernetes",
     "alerts": "controller.cli.alerts:alerts",
     "detections": "controller.cli.detections:detections",

@@ -9,6 +9,7 @@
       earlier: [...]                         of a request: what its user was refused before it (optional)
       principal: {kind: person, name: ann}   who it was (optional)
       new_in: [on host n1]                   where that one had not been before (optional)
+      normal: {states: [ready], traits: [own program /bin/nginx]}   what is normal there (optional)
       visit:                                 the events of one visit, in order
         - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
         - command: {process.filename: /usr/bin/id, process.argv: [id]}
@@ -21,7 +22,7 @@ up by themselves.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ import msgspec
 import yaml
 
 from controller.detect.alerts import judged_again
+from controller.detect.baseline import Normal, Trait
 from controller.detect.catalogue import TESTS, Problem
 from controller.detect.engine import Engine
 from controller.detect.principal import unknown
@@ -44,8 +46,20 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-KEYS: Final = {"name", "fires", "because", "record", "api", "earlier", "principal", "new_in", "visit"}
+KEYS: Final = {
+    "name",
+    "fires",
+    "because",
+    "record",
+    "api",
+    "earlier",
+    "principal",
+    "new_in",
+    "normal",
+    "visit",
+}
 SECOND: Final = 1_000_000_000
+NOTHING: Final = Normal()
 
 
 class BadExampleError(ValueError):
@@ -70,6 +84,8 @@ class Example:
     principal: dict[str, Any] | None = None
     """Who it was, likewise."""
     new_in: tuple[str, ...] = ()
+    normal: Normal = field(default_factory=Normal)
+    """What is normal for the container, as the rule is to see it."""
 
 
 def load(folder: Path) -> tuple[list[Example], list[Problem]]:
@@ -106,6 +122,7 @@ def run(
     api: dict[str, Any] | None = None,
     earlier: tuple[Event, ...] = (),
     who: tuple[dict[str, Any] | None, tuple[str, ...]] = (None, ()),
+    normal: Normal = NOTHING,
 ) -> list[Raised]:
     """All findings of one detection on a visit, updates merged in as they come.
 
@@ -113,7 +130,7 @@ def run(
     """
     engine = Engine([detection])
     visited = Visited(visit[0].get("session", visit[0]["id"]))
-    visited.record, visited.api, visited.earlier = record, api, earlier
+    visited.record, visited.api, visited.earlier, visited.normal = record, api, earlier, normal
     visited.principal, visited.new_in = who
     findings: tuple[Raised, ...] = ()
     for event in visit:
@@ -134,7 +151,8 @@ def run(
 def _failure(detection: Detection, example: Example) -> Problem | None:
     try:
         who = (example.principal, example.new_in)
-        found = run(detection, example.visit, example.record, example.api, example.earlier, who)
+        told = (example.record, example.api, example.earlier, who, example.normal)
+        found = run(detection, example.visit, *told)
     except RuntimeError as error:
         return Problem(example.path, example.line, f"{example.name!r}: {error}")
     gravest = max((each.severity for each in found), default=None)
@@ -170,8 +188,8 @@ def _example(value: object, path: Path, line: int) -> Example:
     earlier = tuple(built(each, number) for number, each in enumerate(value.get("earlier", ()), start=1001))
     who = _known(value.get("principal"), "principal")
     new_in = tuple(str(each) for each in value.get("new_in", ()))
-    name = str(value["name"])
-    return Example(name, labels.get(fires), because, visit, path, line, record, api, earlier, who, new_in)
+    told = (record, api, earlier, who, new_in, _normal(value.get("normal")))
+    return Example(str(value["name"]), labels.get(fires), because, visit, path, line, *told)
 
 
 _NOTHING: Final[dict[str, dict[str, Any]]] = {
@@ -198,6 +216,16 @@ def _known(known: object, what: str) -> dict[str, Any] | None:
             f"`{what}` has `{needed}` and perhaps {', '.join(f'`{name}`' for name in nothing)}"
         )
     return nothing | known
+
+
+def _normal(known: object) -> Normal:
+    """{"states": ["ready"], "traits": ["own program /bin/nginx"]}."""
+    if known is None:
+        return NOTHING
+    if not isinstance(known, dict) or set(known) != {"states", "traits"}:
+        raise BadExampleError("`normal` has `states` and `traits`")
+    traits = [each.split(" ", 2) for each in known["traits"]]
+    return Normal(("image busybox:demo",), tuple(known["states"]), frozenset(Trait(*each) for each in traits))
 
 
 def built(value: object, number: int) -> Event:

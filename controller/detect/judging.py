@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from controller.detect import alerts, asking, joining
+from controller.detect import alerts, asking, joining, own
 from controller.detect.held import Held
 from controller.detect.joining import Joining
 from controller.detect.policy import Host, Policy
@@ -45,6 +45,7 @@ class Judging:
         self._visits = Visits()
         self._held: Held | None = None
         self._joining = Joining()
+        self._own = own.Own()
         self._names: Mapping[str, str] = {}
         self._waiting: dict[str, Host] = {}
         """Visits of the batch under way that an approval may be about, once it is known who came in."""
@@ -90,6 +91,7 @@ class Judging:
         """The transaction failed: nothing of what was held may be right."""
         self._visits.forget()
         self._policy.forget()
+        self._own.forget()
         self._held = None
         self._joining.forget()
 
@@ -128,6 +130,9 @@ class Judging:
         """An event of no visit: what is found in it is the alert of its container, or of what was asked for."""
         if event["kind"] == "contact" and event["container"] is None:
             return  # of the host itself
+        if event["kind"] == "activity":
+            self._see_own(connection, host, event)
+            return
         asked = event["kind"] == "record"
         if asked and not asking.speaks(connection, event):
             return
@@ -136,9 +141,30 @@ class Judging:
         earlier = asking.refused_before(connection, event) if asked else ()
         around = Around(host.id, self._policy.knobs)
         found = self._engine.evaluate(Visit(subject, None, earlier=earlier, around=around), event)
-        if not found:
-            return
-        now = self._clock()
+        if found:
+            describe = asking.describe if asked else alerts.describe_alone
+            self._raise_alone(connection, host, event, (subject, describe), found)
+
+    def _see_own(self, connection: Connection, host: Host, event: Event) -> None:
+        """What a container does of itself: judged by what is normal for it, and then learned."""
+        now, event = self._clock(), self._own.known(connection, host.id, event)
+        normal, subject = self._own.normal(connection, host.id, event, now), alerts.subject(host.id, event)
+        around = Around(host.id, self._policy.knobs)
+        found = self._engine.evaluate(Visit(subject, None, around=around, normal=normal), event)
+        self._own.learn(connection, normal, event, now)
+        if found:
+            self._raise_alone(connection, host, event, (subject, own.describe), found)
+
+    def _raise_alone(
+        self,
+        connection: Connection,
+        host: Host,
+        event: Event,
+        what: tuple[str, Callable[..., NewAlert]],
+        found: Sequence[Raised],
+    ) -> None:
+        """`what`: the subject of the alert, and what describes it."""
+        (subject, describe), now = what, self._clock()
         known = stored_findings(connection, subject)
         new, refused = alerts.admit(None, known, found)
         if refused:
@@ -148,7 +174,6 @@ class Judging:
         if not alerted:
             return
         since = raising.first_seen(connection, subject)
-        describe = asking.describe if asked else alerts.describe_alone
         both = alerts.judged_again(known, alerted)
         alert = describe(since, *host, event, (both, self._titles))
         raising.raise_(connection, alert, [alerts.to_keep(each) for each in alerted], now)

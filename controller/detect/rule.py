@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from controller.detect.baseline import Normal
 from controller.detect.past import NO_PAST, Past
 from controller.policy.knobs import Knobs
 from controller.policy.principals import Principal, principal
@@ -30,7 +31,7 @@ Event: TypeAlias = "Mapping[str, Any]"
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 """Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
-ALONE: Final = frozenset({"configuration", "contact", "record"})
+ALONE: Final = frozenset({"activity", "configuration", "contact", "record"})
 """Kinds that need not belong to a visit. A rule sees them with a visit that holds nothing, unless they are part of
 one ("contact" may be), and its KINDS name them."""
 
@@ -111,6 +112,8 @@ class Visit:
     new_in: tuple[str, ...] = ()
     """Where the principal had not been before, in words: "on host n1". Empty while a place is still learning."""
     around: Around = field(default_factory=Around)
+    normal: Normal = field(default_factory=Normal)
+    """What is known to be normal for the container: see controller.detect.baseline."""
 
     @property
     def who(self) -> Principal:

@@ -7,6 +7,7 @@ judges every event with the same visit before its eyes as the one that was kille
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
+from controller.detect.baseline import Normal, subjects
 from controller.detect.engine import Raised
 from controller.detect.rule import Around, Severity, Visit
-from controller.store import api_attribution, approvals, attribution, completion, principals
+from controller.store import api_attribution, approvals, attribution, baselines, completion, principals
 from controller.store import withheld as kept_back
 from controller.store.raising import alert_id
 from controller.store.schema import events, findings
@@ -73,6 +75,7 @@ class Visited:
     new_in: tuple[str, ...] = ()
     approved: Approved | None = None
     around: Around = field(default_factory=Around)
+    normal: Normal = field(default_factory=Normal)
     events: int = 0
     commands: int = 0
     first_seen: int | None = None
@@ -94,10 +97,13 @@ class Visited:
             del self.executions[:-KEPT]
 
     def know(self, connection: Connection) -> None:
-        """What is known by now of its record, of the request to its API server, and of who it was."""
+        """What is known by now of its record, of the request to its API server, of who it was, of what is normal."""
         self.record = attribution.of(connection, self.session)
         self.api = api_attribution.of(connection, self.session)
         self.principal, self.new_in = principals.of(connection, self.session)
+        if self.entry is not None and self.entry["container"]["id"] is not None:
+            named = subjects(self.entry["container"])
+            self.normal = baselines.normal(connection, named, time.time_ns())
 
     def complete(self, event: Event) -> None:
         """Puts `event`, which has learned more, in the place of what it was."""
@@ -133,6 +139,7 @@ class Visited:
             self.principal,
             self.new_in,
             self.around,
+            self.normal,
         )
 
     def now(self) -> Visit:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import and_, func, select, update
 
 from controller.detect.baseline import Normal, State, Trait
+from controller.store.baseline_tables import baseline_traits, baselines
 from controller.store.dialect import insert_new
-from controller.store.schema import baseline_traits, baselines
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
@@ -87,6 +87,15 @@ def normal(connection: Connection, subjects: Sequence[str], now: int) -> Normal:
         _t.c.subject.in_(subjects), _t.c.status == "known"
     )
     return Normal(tuple(subjects), tuple(states), frozenset(Trait(*row) for row in connection.execute(query)))
+
+
+def waiting(connection: Connection, subjects: Sequence[str], traits: Collection[Trait]) -> frozenset[Trait]:
+    """Those of `traits` that wait for a person's word already."""
+    if not subjects:
+        return frozenset()
+    keys = {key_of(each): each for each in traits}
+    query = select(_t.c.key).where(_t.c.subject.in_(subjects), _t.c.key.in_(keys), _t.c.status == "waiting")
+    return frozenset(keys[key] for key in connection.execute(query).scalars())
 
 
 def observe(

@@ -54,6 +54,7 @@ def test_only_the_bcc_loader_imports_bcc():
 
 def test_a_detection_knows_only_the_rule_helpers():
     modules = (
+        "controller.detect.baseline",
         "controller.detect.rule",
         "controller.detect.commands",
         "controller.detect.programs",
