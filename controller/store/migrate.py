@@ -33,6 +33,7 @@ REVISIONS: Final = (
     "0010",
     "0011",
     "0012",
+    "0013",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

@@ -17,6 +17,7 @@ from controller.store import (
     migrate,
     policy_schema,  # noqa: F401 - its tables belong to the metadata
 )
+from controller.store.baseline_tables import baselines as _baselines  # noqa: F401 - as below
 from controller.store.engine import engine
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema_emulations import metadata
