@@ -12,7 +12,7 @@ from typing import Final
 from tests.vm.kernels import CACHE, mirror
 
 SUITE: Final = "bookworm"
-_BASE: Final = CACHE / "root.tar"
+BASE: Final = CACHE / "root.tar"
 _INCLUDE: Final = "python3,ca-certificates,man-db,bash-completion"
 _ENTER: Final = """
 mount -t proc proc {root}/proc
@@ -59,11 +59,11 @@ class Root:
 
 def make(folder: Path) -> Root:
     """A new root of Debian's release, with Python and nothing else of ours. LookupError without a mirror."""
-    if not _BASE.exists():
-        _BASE.parent.mkdir(parents=True, exist_ok=True)
-        part = _BASE.with_suffix(".part")
+    if not BASE.exists():
+        BASE.parent.mkdir(parents=True, exist_ok=True)
+        part = BASE.with_suffix(".part")
         command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_INCLUDE}", "--format=tar"]
         subprocess.run([*command, SUITE, part, mirror()], check=True, capture_output=True)
-        part.rename(_BASE)
-    subprocess.run(["tar", "-C", folder, "-xf", _BASE], check=True)
+        part.rename(BASE)
+    subprocess.run(["tar", "-C", folder, "-xf", BASE], check=True)
     return Root(folder)
