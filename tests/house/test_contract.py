@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,3 +79,25 @@ def test_a_detection_knows_only_the_rule_helpers():
         and not name.startswith(tuple(f"{module}." for module in modules))
     }
     assert not beyond
+
+
+def test_what_a_program_imports_is_declared_for_those_who_install_it():
+    """The tests' own environment has more: what only that has would be missing where users run it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name: wanted for name, wanted in project["optional-dependencies"].items() if name != "dev"}
+    declared = {
+        "sensor": project["dependencies"],
+        "controller": sum(extras.values(), project["dependencies"]),
+    }
+    elsewhere = {"bcc", "yaml", "_typeshed"}  # the distribution; the type checker
+    places = packages_distributions()
+    for program, wanted in declared.items():
+        names = {canonicalize_name(Requirement(one).name) for one in wanted}
+        undeclared = {
+            f"{path.relative_to(ROOT)}: {module}"
+            for path in (ROOT / program).rglob("*.py")
+            for module in _foreign(path, "sensor", "controller", "bpf")
+            if (top := module.split(".")[0]) not in elsewhere
+            and not names & {canonicalize_name(each) for each in places.get(top, [])}
+        }
+        assert not undeclared, program
