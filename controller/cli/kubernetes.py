@@ -130,6 +130,34 @@ def list_(state: State, *, json_: bool) -> None:
 
 
 @kubernetes.command()
+@click.argument("host")
+@click.option("--not", "not_", is_flag=True, help="Not any more.")
+@click.pass_obj
+def trust(state: State, host: str, *, not_: bool) -> None:
+    r"""Believes the audit log that HOST's sensor reads (name or id) about the pods of other hosts too.
+
+    Without that it counts for HOST itself alone: else root of any node could tell of requests that never were.
+
+    \b
+    Example:
+      nsentry-controller kubernetes trust control-plane-1
+    """
+    from controller.store import audit_sources, hosts  # noqa: PLC0415 - as above
+
+    with state.reading() as connection:
+        found = hosts.show(connection, host)
+    if found is None:
+        raise FailedError(
+            f"{text(host)}: no host, or several, of this name: see 'nsentry-controller sensors list'"
+        )
+    if not state.write(lambda connection: audit_sources.trust(connection, found["id"], trusted=not not_)):
+        raise FailedError(
+            f"{text(host)} reads no audit log so far: set records.kubernetes_audit for its sensor"
+        )
+    output.line(f"{'not trusted' if not_ else 'trusted'}: the audit log of {text(found['name'])}")
+
+
+@kubernetes.command()
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--name", metavar="NAME", help="What the cluster is called. Default: one of this run.")
 @click.option(

@@ -31,6 +31,7 @@ MAX_BEFORE: Final = 100
 MAX_ROLES: Final = 1000
 """How many writes of roles and bindings are looked through for a role that is bound."""
 _DECISIVE: Final = ("ResponseStarted", "ResponseComplete", "Panic")
+_NEARNESS: Final = ("host", "part", "weak")
 _DOES: Final = {
     "exec": "asked for an exec in",
     "attach": "attached to",
@@ -137,7 +138,8 @@ def sentence(cluster: str, event: Event) -> str:
     ran = f", ran {event['command']}" if event["command"] else ""
     more = f" ({request['absent']})" if request["absent"] else ""
     if request["settings"] is not None:
-        more = "".join(f", {each.phrase}" for each in exposures(request["settings"])[:3])
+        gravest = sorted(exposures(request["settings"]), key=lambda each: _NEARNESS.index(each.nearness))
+        more = f": it {', '.join(each.phrase for each in gravest[:3])}"
     if request["role"]:
         given = (
             f" gives {request['role']} to {', '.join(request['subjects'][:3])}" if request["subjects"] else ""

@@ -256,7 +256,8 @@ def _asked(connection: Connection, pod: str, span: tuple[int, int], heard: set[s
 def _hearings(connection: Connection, host: str) -> list[Hearing]:
     """Whose audits may tell of what happens on a host: clusters, and what its own sensor reads.
 
-    What other hosts' sensors read of a log counts where it was learned that this host is of that cluster.
+    What other hosts' sensors read of a log counts where somebody said that it does (`audit_sources.trust`): else root
+    of any node could have its sensor tell what hides what he does on others.
     """
     learned = connection.execute(select(hosts.c.cluster).where(hosts.c.id == host)).scalar_one_or_none()
     query = (
@@ -266,7 +267,8 @@ def _hearings(connection: Connection, host: str) -> list[Hearing]:
     )
     found = []
     for row in connection.execute(query).mappings():
-        if row["host"] not in {host, learned} and (row["kind"] != "cluster" or row["revoked"] is not None):
+        cluster = row["kind"] == "cluster" and row["revoked"] is None
+        if row["host"] != host and not cluster and not row["trusted"]:
             continue
         found.append(
             Hearing(

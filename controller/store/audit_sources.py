@@ -50,6 +50,8 @@ class AuditSourceView(TypedDict):
     gap: str | None
     """When the latest was."""
     gap_ns: int | None
+    trusted: bool
+    """Of a log: that it is believed about other hosts than the one that reads it."""
 
 
 def heard(
@@ -82,6 +84,7 @@ def heard(
             "early": row["early"] if row else None,
             "gaps": row["gaps"] if row else 0,
             "gap": row["gap"] if row else None,
+            "trusted": row["trusted"] if row else 0,
         },
     )
 
@@ -105,6 +108,12 @@ def take(connection: Connection, host: str, event: Mapping[str, Any], now: int) 
             connection.execute(update(_s).where(key, _s.c.execs.is_(None)).values(execs=now))
             if request["stage"] in {"RequestReceived", "ResponseStarted"}:
                 connection.execute(update(_s).where(key, _s.c.early.is_(None)).values(early=now))
+
+
+def trust(connection: Connection, host: str, *, trusted: bool) -> bool:
+    """Says whether the logs that a host's sensor reads are believed about other hosts; False if it reads none."""
+    changed = connection.execute(update(_s).where(_s.c.host == host).values(trusted=int(trusted)))
+    return changed.rowcount > 0
 
 
 def _begun(connection: Connection, host: str, event: Mapping[str, Any], now: int) -> None:
@@ -135,6 +144,7 @@ def all_(connection: Connection) -> dict[str, list[AuditSourceView]]:
                 "gaps": row["gaps"],
                 "gap": rfc3339(row["gap"]),
                 "gap_ns": row["gap"],
+                "trusted": bool(row["trusted"]),
             }
         )
     return found

@@ -329,6 +329,9 @@ audit_sources = Table(
     Column("early", BigInteger),  # since when it is known to tell of them before they end
     Column("gaps", BigInteger, nullable=False, server_default="0"),
     Column("gap", BigInteger),  # when the latest was, controller's clock
+    Column(
+        "trusted", Integer, nullable=False, server_default="0"
+    ),  # of a log: believed about other hosts too
 )
 
 api_attributions = Table(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from controller.store import hosts
+from controller.store import clusters, hosts
 from controller.store.views import rfc3339
 from controller.web import render
 
@@ -25,14 +25,14 @@ SKEWED_NS = 5_000_000_000
 
 
 def hosts_page(request: Request) -> Response:
-    """All hosts, those that need somebody first; `?replaced` those too that were enrolled again since."""
+    """All hosts and clusters, those that need somebody first; `?replaced` those too that were enrolled again since."""
     with request.app.state.store.read() as connection:
-        every = hosts.list_(connection)
+        every, heard = hosts.list_(connection), clusters.list_(connection)
     replaced = "replaced" in request.query_params
     shown = [host for host in every if replaced or host["replaced_by"] is None]
     rows = [(host, condition(host, time.time_ns())) for host in shown]
     rows.sort(key=lambda row: (_ORDER[row[1]["name"]], row[0]["name"]))
-    context = {"rows": rows, "replaced": replaced, "left_out": len(every) - len(shown)}
+    context = {"rows": rows, "replaced": replaced, "left_out": len(every) - len(shown), "clusters": heard}
     return render.page(request, "hosts.html", context)
 
 
@@ -40,7 +40,8 @@ def hosts_json(request: Request) -> Response:
     """The same for programs."""
     replaced = "replaced" in request.query_params
     with request.app.state.store.read() as connection:
-        return render.json_response({"hosts": hosts.list_(connection, replaced=replaced)})
+        found = {"hosts": hosts.list_(connection, replaced=replaced), "clusters": clusters.list_(connection)}
+        return render.json_response(found)
 
 
 def host_page(request: Request) -> Response:

@@ -16,6 +16,8 @@ import requests
 import yaml
 
 from controller.ingest import audit
+from sensor.wire import audit as kubernetes_audit
+from sensor.wire.redact import Redactor
 from tests.controller import make
 from tests.controller.serving import wait_for
 
@@ -208,6 +210,27 @@ def test_an_exec_past_the_api_server_is_an_alert_until_its_request_comes_after_a
         row for row in served.read("entries", "list") if row["container"]["pod"]["name"] == "passed-by"
     )
     assert entry["api"] is None or entry["means"] == "probe" or "after the visit" in entry["api"]["reason"]
+
+
+def test_a_log_that_another_host_reads_counts_only_once_it_is_trusted(shared):
+    """Root of any node could have its sensor tell of requests that never were."""
+    reader, node = shared.enrol(name="control-plane", machine=None), shared.enrol(name="node-7", machine=None)
+
+    def tell(number, pod):
+        saying = kubernetes_audit.read(json.dumps(asked(pod, "id")).encode(), Redactor(()).argv).saying
+        event_id = make.event_id(number, reader.host)
+        stored(
+            reader, kubernetes_audit.record(saying, event_id, "/var/log/audit.log", 0, time.time_ns(), number)
+        )
+        stored(node, visit(node, number, pod, "id"))
+
+    tell(1, "unbelieved")
+    wait_for(lambda: shared.read("records", "list", "--pod", "shop/unbelieved"))
+    assert (entry_of(shared, node)["api"] or {}).get("status") != "recorded"
+    shared.command("kubernetes", "trust", reader.host)
+    tell(2, "believed")
+    wait_for(lambda: (entry_of(shared, node)["api"] or {}).get("status") == "recorded")
+    assert entry_of(shared, node)["api"]["request"]["user"] == "alice"
 
 
 def test_what_only_the_audit_shows_is_an_alert_of_its_own_once(cluster, shared):
