@@ -89,3 +89,9 @@ def test_only_whole_locks_are_installed_from():
     installs = [line for line in makefile.splitlines() if "pip install" in line and "build/lock" not in line]
     assert installs
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in installs)
+
+
+def test_no_file_holds_two_versions_of_itself():
+    """What git writes where two changes met, and nobody chose."""
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    assert [str(path) for path in _tracked() if marks.search(path.read_bytes())] == []
