@@ -34,6 +34,7 @@ REVISIONS: Final = (
     "0011",
     "0012",
     "0013",
+    "0014",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 
