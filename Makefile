@@ -34,9 +34,7 @@ demo: apt-demo setup ## the same with a container and two visits; leaves nothing
 
 # The emulated kernels take as long as half of all others, mostly on one processor: both go at once.
 test: apt-test setup-dev lint types imports c-format detections ## everything that can be tested on this machine
-	@mkdir -p build; $(BIN)/pytest tests/vm >build/vm.log 2>&1 & vm=$$!; trap 'kill $$vm 2>/dev/null || true' EXIT; \
-	rest=0; $(BIN)/pytest --ignore=tests/vm || rest=$$?; \
-	kernels=0; wait $$vm || kernels=$$?; cat build/vm.log; exit $$((rest ? rest : kernels))
+	@exec $(PYTHON) -m tests
 
 # --- single parts of the test run ---
 
