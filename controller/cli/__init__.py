@@ -36,6 +36,7 @@ COMMANDS = {
     "report": "controller.cli.report:report",
     "export": "controller.cli.export:export",
     "exports": "controller.cli.exports:exports",
+    "sigma": "controller.cli.sigma:sigma",
     "version": "controller.cli.serve:version",
 }
 

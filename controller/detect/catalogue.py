@@ -67,9 +67,13 @@ class Detection:
     rule: Callable[[Visit, Event], Finding | None]
     kinds: frozenset[str] = JUDGED
     """The kinds of event that its rule is asked about."""
+    document: str | None = None
+    """Of a detection that has no folder of its own: what stands for its strategy document."""
 
     def ads(self) -> str:
         """The text of its strategy document, Markdown."""
+        if self.document is not None:
+            return self.document
         return (self.folder / ADS).read_text(encoding="utf-8")
 
     @property
