@@ -20,6 +20,8 @@ import uvicorn
 from controller import initialise
 from controller.app import create_app
 from controller.bus import EmbeddedBus
+from controller.detect import installed
+from controller.detect.engine import Engine
 from controller.detect.policy import Policy
 from controller.detect.worker import Worker
 from controller.errors import OperationError
@@ -27,6 +29,7 @@ from controller.export.exporter import Exporter
 from controller.pki import Pki
 from controller.settings import with_port
 from controller.store import migrate
+from controller.web.detections import describe_all
 
 if TYPE_CHECKING:
     import ssl
@@ -70,7 +73,9 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
             log.info("brought the database to schema %s", step)
         store = stack.enter_context(migrate.open_store(settings.store_url))
         bus = EmbeddedBus(store)
-        worker = Worker(store, bus, policy=Policy(settings.knobs))
+        detections = installed.logged(settings.sigma_rules)
+        describe_all(detections)
+        worker = Worker(store, bus, Engine(detections), policy=Policy(settings.knobs))
         exporter = Exporter(store, settings.exports)
         app = create_app(
             settings, store, bus, initialise.operator_credential(settings), worker_alive=worker.alive

@@ -46,7 +46,7 @@ def list_(state: State, *, json_: bool) -> None:
             "folder": str(each.folder),
             **{name: counts.get(f"detect.{each.id}.{name}", 0) for name in COUNTS},
         }
-        for each in _loaded()
+        for each in _loaded(state.sigma_rules())
     ]
     if json_:
         output.json_lines(rows)
@@ -136,8 +136,10 @@ COUNTS = ("evaluations", "findings", "errors", "slow", "skipped", "cpu_us")
 """Of the engine: what it counts for each detection."""
 
 
-def _loaded() -> list[Detection]:
-    loaded, problems = catalogue.load_all()
+def _loaded(sigma_rules: Path | None = None) -> list[Detection]:
+    from controller.detect import installed  # noqa: PLC0415 - help does not wait for it
+
+    loaded, problems = installed.detections(sigma_rules)
     for problem in problems:
         click.echo(f"left out: {output.text(problem)}", err=True)
     return loaded

@@ -29,6 +29,10 @@ class State:
         initialise.require(loaded)
         return loaded
 
+    def sigma_rules(self) -> Path | None:
+        """The folder of Sigma rules that the settings name; None also where no controller was set up."""
+        return settings.load(self.folder).sigma_rules
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only connection, which works while the controller serves and when it does not."""

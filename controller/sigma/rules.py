@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event, Visit
 
 MAX_FILE: Final = 1024 * 1024
+MAX_TOLD: Final = 10_000
 COUNTED: Final = frozenset({"event_count", "value_count"})
 TOGETHER: Final = frozenset({"temporal", "temporal_ordered"})
 
@@ -254,8 +256,10 @@ def _read(base: Mapped, name: str) -> fields.Reader:
 
 
 def _detection(mapped: Mapped) -> Detection:
+    told: OrderedDict[tuple[str, str], str] = OrderedDict()
+
     def rule(visit: Visit, event: Event) -> Finding | None:
-        if not mapped.matches(visit, event):
+        if not mapped.matches(visit, event) or _counted(told, event):
             return None
         return Finding(
             level(mapped.rule),
@@ -264,6 +268,17 @@ def _detection(mapped: Mapped) -> Detection:
         )
 
     return described(mapped.rule, mapped.path, mapped.text, rule, fields.KINDS[mapped.kind])
+
+
+def _counted(told: OrderedDict[tuple[str, str], str], event: Event) -> bool:
+    """Whether it is only another count of what a container does of itself, which was found already."""
+    if event["kind"] != "activity":
+        return False
+    key = (event["container_id"], event["key"])
+    first = told.setdefault(key, event["id"])
+    if len(told) > MAX_TOLD:
+        told.popitem(last=False)
+    return first != event["id"]
 
 
 def _correlated(

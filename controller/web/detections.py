@@ -16,6 +16,8 @@ from controller.web import markdown, render
 from controller.web.filters import OPEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from markupsafe import Markup
     from starlette.requests import Request
     from starlette.responses import Response
@@ -35,11 +37,19 @@ class Described:
     ads: Markup | None = None
 
 
+_installed: list[catalogue.Detection] = []
+
+
+def describe_all(detections: Iterable[catalogue.Detection]) -> None:
+    """Tells which detections this controller has, where they are more than those that come with nsentry."""
+    _installed[:] = detections
+    described.cache_clear()
+
+
 @cache
 def described() -> dict[str, Described]:
     """All detections by id, with their documents rendered; they do not change while the controller runs."""
-    loaded, _problems = catalogue.load_all()
-    return {each.id: _describe(each) for each in loaded}
+    return {each.id: _describe(each) for each in _installed or catalogue.load_all()[0]}
 
 
 def named(detection: str) -> Described:
