@@ -96,6 +96,7 @@ def test_item(host: str, now: int) -> Item:
         "events": 1,
         "assignee": None,
         "close_reason": None,
+        "emulation": None,
         "detections": ["export_test"],
         "techniques": [],
         "findings": [finding],

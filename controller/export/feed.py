@@ -17,7 +17,7 @@ from controller.export.destination import LEVELS
 from controller.export.item import Item
 from controller.store import alerts, completion
 from controller.store.events import after as events_after
-from controller.store.schema import alert_history, containers, findings, hosts
+from controller.store.schema import alert_history, findings, hosts
 from controller.store.views import CLOSED_STATES, SEVERITIES, rfc3339
 
 if TYPE_CHECKING:
@@ -68,19 +68,16 @@ def _alerts(connection: Connection, after: int, limit: int, destination: Destina
 def items(connection: Connection, changes: Sequence[ChangeView]) -> list[Item]:
     """Each change as an item, with the alert as it stands now."""
     found = _findings(connection, {each["alert"]["id"] for each in changes})
-    staged = _staged(connection, [each["alert"] for each in changes])
-    return [_alert_item(each, found.get(each["alert"]["id"], []), staged) for each in changes]
+    return [_alert_item(each, found.get(each["alert"]["id"], [])) for each in changes]
 
 
 def _alert_item(
     change: ChangeView,
     found: list[dict[str, Any]],
-    staged: frozenset[tuple[str, str]],
 ) -> Item:
     alert, step = dict(change["alert"]), change["change"]
     named = [each for detection in change["alert"]["detections"] for each in _techniques().get(detection, ())]
     body = {**alert, "findings": found, "techniques": list(dict.fromkeys(named))}
-    key = (change["alert"]["host_id"], change["alert"]["container"]["id"] or "")
     return Item(
         id=f"{alert['id']}-{step['id']}",
         seq=step["id"],
@@ -92,7 +89,7 @@ def _alert_item(
         host=change["alert"]["host"],
         host_id=change["alert"]["host_id"],
         body=body,
-        emulation=bool(alert.get("emulation")) or key in staged,
+        emulation=change["alert"]["emulation"] is not None,
         detail=step["detail"],
     )
 
@@ -139,16 +136,6 @@ def _findings(connection: Connection, ids: Iterable[str]) -> dict[str, list[dict
             }
         )
     return told
-
-
-def _staged(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """Host and id of those containers that carry the label of an emulation."""
-    ids = {each["container"]["id"] for each in rows if each["container"]["id"]}
-    query = select(containers.c.host, containers.c.id, containers.c.body).where(containers.c.id.in_(ids))
-    labelled = connection.execute(query)
-    return frozenset(
-        (row.host, row.id) for row in labelled if EMULATION_LABEL in (row.body["fields"]["labels"] or {})
-    )
 
 
 def _events(connection: Connection, after: int, limit: int, kinds: frozenset[str]) -> list[Step]:

@@ -167,9 +167,8 @@ def _map(document: _Document, loaded: Loaded) -> Mapped | None:
         )
     except (SigmaError, ValueError, TypeError, KeyError, AttributeError) as error:
         # pySigma tells most of what is wrong by its own errors, and some by Python's.
-        loaded.problems.append(
-            Problem(document.path, document.line, f"is no Sigma rule: {_first_line(error)}")
-        )
+        at = _line(document, "detection") if "Regular expression" in str(error) else document.line
+        loaded.problems.append(Problem(document.path, at, f"is no Sigma rule: {_first_line(error)}"))
     else:
         return Mapped(
             rule,
@@ -275,10 +274,10 @@ def _counted(told: OrderedDict[tuple[str, str], str], event: Event) -> bool:
     if event["kind"] != "activity":
         return False
     key = (event["container_id"], event["key"])
-    first = told.setdefault(key, event["id"])
+    first: str = told.setdefault(key, event["id"])
     if len(told) > MAX_TOLD:
         told.popitem(last=False)
-    return first != event["id"]
+    return bool(first != event["id"])
 
 
 def _correlated(

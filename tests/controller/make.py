@@ -227,6 +227,14 @@ def agent(sequence: int, host_id: str = HOST, **more: Any) -> dict[str, Any]:
     return _event("agent", sequence, host_id, **{**base, **more})
 
 
+def contact(sequence: int, **more: Any) -> dict[str, Any]:
+    """A process that reached a runtime's socket."""
+    known = {
+        name: value for name, value in EVENTS["contact"].items() if name not in {"id", "time", "mono", "kind"}
+    }
+    return _event("contact", sequence, HOST, **{**known, **more})
+
+
 def one_of_each() -> list[dict[str, Any]]:
     """An event of every kind that the wire knows, of one host."""
     made = [
@@ -244,6 +252,7 @@ def one_of_each() -> list[dict[str, Any]]:
         escape(12),
         configuration(13),
         record(14),
+        contact(15),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made

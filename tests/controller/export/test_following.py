@@ -14,7 +14,7 @@ import pytest
 from controller.export.destination import Destination, DestinationError
 from controller.export.follower import Follower
 from controller.export.sender import RefusedError, SendError
-from controller.store import alerts, exports
+from controller.store import alerts, exports, schema
 from tests.controller import make
 from tests.controller.export import receiving
 from tests.controller.serving import wait_for
@@ -202,8 +202,8 @@ def test_staged_attacks_are_marked_and_page_nobody(store, judge, tmp_path, kind,
         close = flush
 
     kept = Kept()
-    staged = make.container(labels={"nsentry.emulation": "abc"})
-    judge(make.start(1, container=staged), make.entry(3, container=staged))
+    judge(make.entry(3))
+    store.write(lambda connection: connection.execute(schema.alerts.update().values(emulation="abc")))
     destination = Destination("x", kind, address="https://localhost/", keep="999d")
     follower(store, destination, sender=kept).run_once()
     assert bool(kept) is told
