@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli import output
+from controller.cli import output, times
 from controller.cli.group import FailedError
 from controller.detect import attack, catalogue, check, examples
 
@@ -58,6 +59,7 @@ def list_(state: State, *, json_: bool) -> None:
         "JUDGED": lambda row: str(row["evaluations"]),
         "FIRED": lambda row: str(row["findings"]),
         "ERRORS": lambda row: str(row["errors"]),
+        "SLOW": lambda row: str(row["slow"] + row["skipped"]),
         "TITLE": lambda row: row["title"],
     }
     output.table(columns, rows, "No detections.")
@@ -94,6 +96,64 @@ def test(names: Sequence[str], root: Path | None, *, json_: bool) -> None:
     wrong = [folder.name for folder, problems, _ in results if problems]
     if wrong:
         raise FailedError(f"{len(wrong)} of {len(results)} detections have problems: {', '.join(wrong)}")
+
+
+@detections.command()
+@click.argument("name")
+@click.option(
+    "--since", type=times.Moment(), metavar="TIME", default="7d", show_default=True, help="From then on."
+)
+@output.until
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of detections that holds the changed one. Default: those that come with nsentry.",
+)
+@output.as_json
+@click.pass_obj
+def backtest(
+    state: State, name: str, since: int, until: int | None, root: Path | None, *, json_: bool
+) -> None:
+    r"""Replays stored events through the rule NAME as it is now: what it raises that was not raised, and the contrary.
+
+    Knobs are those in force. Exceptions and approvals do not matter: the rule fired all the same. Nothing is written.
+
+    \b
+    Examples:
+      nsentry-controller detections backtest network_tool --since 7d
+      nsentry-controller detections backtest mine --root my-detections --since 24h --json
+    """
+    from controller.detect import backtest as testing  # noqa: PLC0415 - help does not wait for it
+    from controller.store import knobs  # noqa: PLC0415 - as above
+
+    (folder,) = _folders(root or catalogue.BUILT_IN, [name])
+    try:
+        detection = catalogue.load(folder)
+    except catalogue.BrokenRuleError as error:
+        raise FailedError(str(error)) from error
+    settings, end = state.settings().knobs, until or time.time_ns()
+    with state.reading() as connection, output.progress("visits and events judged") as progress:
+        in_force = knobs.in_force(connection, settings)
+        done = testing.backtest(connection, detection, since, end, in_force, progress)
+    if json_:
+        output.json_lines(done.outcomes)
+    else:
+        columns = {
+            "OUTCOME": lambda row: row["outcome"],
+            "TIME": lambda row: output.when(row["time"]),
+            "NOW": lambda row: output.severity(row["severity"]) if row["severity"] else output.UNKNOWN,
+            "BEFORE": lambda row: output.severity(row["before"]) if row["before"] else output.UNKNOWN,
+            "HOST": lambda row: output.text(row["host"]),
+            "SESSION": lambda row: output.text(row["session"]),
+            "REASON": lambda row: output.text(row["reason"]),
+        }
+        output.table(columns, done.outcomes, "It fires on nothing in that time, and did not then.")
+    kinds = ("new", "gone", "same", "graver", "milder")
+    counts = {kind: sum(row["outcome"] == kind for row in done.outcomes) for kind in kinds}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    click.echo(f"{done.judged} visits and events judged: {told}", err=True)
+    if done.errors:
+        raise FailedError(f"the rule raised an exception on {done.errors} events: the log above says which")
 
 
 @detections.command()

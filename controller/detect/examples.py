@@ -10,6 +10,10 @@
       principal: {kind: person, name: ann}   who it was (optional)
       new_in: [on host n1]                   where that one had not been before (optional)
       normal: {states: [ready], traits: [own program /bin/nginx]}   what is normal there (optional)
+      knobs: {NamespaceScope: [shop]}        as in controller.toml (optional)
+      past: [{times: 9, ago: 60}]            earlier visits of the fleet, a second apart from `ago` seconds before on;
+                                             by what they are the same (principal, host, container, image, namespace,
+                                             means), and what was `found` in them (optional)
       visit:                                 the events of one visit, in order
         - docker-exec: {process.filename: /bin/sh, process.argv: [sh], process.tty: pts/0}
         - command: {process.filename: /usr/bin/id, process.argv: [id]}
@@ -34,9 +38,11 @@ from controller.detect.alerts import judged_again
 from controller.detect.baseline import Normal, Trait
 from controller.detect.catalogue import TESTS, Problem
 from controller.detect.engine import Engine
+from controller.detect.past import SAME, Past, PastVisit
 from controller.detect.principal import unknown
-from controller.detect.rule import Severity
+from controller.detect.rule import Around, Severity
 from controller.detect.visits import Visited
+from controller.policy import knobs
 from controller.validity import InvalidError, check_event
 from sensor import wire
 
@@ -46,19 +52,10 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-KEYS: Final = {
-    "name",
-    "fires",
-    "because",
-    "record",
-    "api",
-    "earlier",
-    "principal",
-    "new_in",
-    "normal",
-    "visit",
-}
+OTHERS: Final = ("because", "record", "api", "earlier", "principal", "new_in", "normal", "knobs", "past")
+KEYS: Final = {"name", "fires", "visit", *OTHERS}
 SECOND: Final = 1_000_000_000
+HOST: Final = "h1"
 NOTHING: Final = Normal()
 
 
@@ -86,6 +83,8 @@ class Example:
     new_in: tuple[str, ...] = ()
     normal: Normal = field(default_factory=Normal)
     """What is normal for the container, as the rule is to see it."""
+    around: Around = field(default_factory=Around)
+    """The knobs that are set, and the fleet's earlier visits."""
 
 
 def load(folder: Path) -> tuple[list[Example], list[Problem]]:
@@ -122,16 +121,17 @@ def run(
     api: dict[str, Any] | None = None,
     earlier: tuple[Event, ...] = (),
     who: tuple[dict[str, Any] | None, tuple[str, ...]] = (None, ()),
-    normal: Normal = NOTHING,
+    amid: tuple[Normal, Around] | None = None,
 ) -> list[Raised]:
     """All findings of one detection on a visit, updates merged in as they come.
 
-    RuntimeError: the rule raised an exception.
+    `amid`: what is normal there, and what surrounds the visit. RuntimeError: the rule raised an exception.
     """
     engine = Engine([detection])
     visited = Visited(visit[0].get("session", visit[0]["id"]))
-    visited.record, visited.api, visited.earlier, visited.normal = record, api, earlier, normal
+    visited.record, visited.api, visited.earlier = record, api, earlier
     visited.principal, visited.new_in = who
+    visited.normal, visited.around = amid or (NOTHING, Around())
     findings: tuple[Raised, ...] = ()
     for event in visit:
         if event["kind"] == "update":
@@ -151,7 +151,7 @@ def run(
 def _failure(detection: Detection, example: Example) -> Problem | None:
     try:
         who = (example.principal, example.new_in)
-        told = (example.record, example.api, example.earlier, who, example.normal)
+        told = (example.record, example.api, example.earlier, who, (example.normal, example.around))
         found = run(detection, example.visit, *told)
     except RuntimeError as error:
         return Problem(example.path, example.line, f"{example.name!r}: {error}")
@@ -173,7 +173,7 @@ def _failure(detection: Detection, example: Example) -> Problem | None:
 
 def _example(value: object, path: Path, line: int) -> Example:
     if not isinstance(value, dict) or not {"name", "fires", "visit"} <= set(value) <= KEYS:
-        raise BadExampleError("a test has `name`, `fires`, `visit` and perhaps `because`")
+        raise BadExampleError(f"a test has `name`, `fires`, `visit` and perhaps {', '.join(OTHERS)}")
     fires = value["fires"]
     labels = {each.label: each for each in Severity}
     if fires is not False and fires not in labels:
@@ -188,8 +188,33 @@ def _example(value: object, path: Path, line: int) -> Example:
     earlier = tuple(built(each, number) for number, each in enumerate(value.get("earlier", ()), start=1001))
     who = _known(value.get("principal"), "principal")
     new_in = tuple(str(each) for each in value.get("new_in", ()))
-    told = (record, api, earlier, who, new_in, _normal(value.get("normal")))
+    told = (record, api, earlier, who, new_in, _normal(value.get("normal")), _around(value, visit[0], who))
     return Example(str(value["name"]), labels.get(fires), because, visit, path, line, *told)
+
+
+def _around(value: dict[str, Any], first: Event, who: dict[str, Any] | None) -> Around:
+    """`knobs` as in controller.toml, and `past`: visits of the fleet, this one the last of them."""
+    try:
+        set_ = knobs.read(value.get("knobs", {}))
+    except knobs.KnobError as error:
+        raise BadExampleError(f"`knobs`: {error}") from error
+    session, container = first.get("session", first["id"]), (first.get("container") or {}).get("id")
+    name = who["name"] if who else None
+    now = PastVisit(session, first["time"], HOST, name, first.get("means", "unknown"), container, None, None)
+    visits = [each for number, one in enumerate(value.get("past", ())) for each in _past(one, now, number)]
+    return Around(HOST, set_, Past(session, now.time, sorted([*visits, now], key=lambda each: each.time)))
+
+
+def _past(one: object, now: PastVisit, number: int) -> list[PastVisit]:
+    if not isinstance(one, dict) or not {"times", "ago"} <= set(one) <= {"times", "ago", "found", *SAME}:
+        raise BadExampleError(f"`past` has `times`, `ago` and perhaps `found`, {', '.join(SAME)}")
+    made = []
+    for at in range(one["times"]):
+        given = {"host": HOST, "principal": None, "means": now.means, "container": f"{number}-{at}"}
+        same: dict[str, Any] = {name: one.get(name, given.get(name)) for name in SAME}
+        time = now.time - one["ago"] * SECOND + at * SECOND
+        made.append(PastVisit(f"past-{number}-{at}", time, found=tuple(one.get("found", ())), **same))
+    return made
 
 
 _NOTHING: Final[dict[str, dict[str, Any]]] = {
