@@ -26,6 +26,7 @@ COMMANDS = {
     "records": "controller.cli.records:records",
     "baseline": "controller.cli.baseline:baseline",
     "kubernetes": "controller.cli.kubernetes:kubernetes",
+    "coverage": "controller.cli.coverage:coverage",
     "alerts": "controller.cli.alerts:alerts",
     "detections": "controller.cli.detections:detections",
     "exceptions": "controller.cli.exceptions:exceptions",

@@ -97,3 +97,42 @@ def _said(row: RecordView) -> str:
     if row["code"] is not None:
         parts.append(f"exit={row['code']}")
     return output.text(" ".join(part for part in parts if part))
+
+
+@records.command("sources")
+@output.host
+@output.as_json
+@click.pass_obj
+def sources(state: State, *, host: str | None, json_: bool) -> None:
+    r"""Each record source of each host: since when it is heard, what was missed, how late it is, its clock.
+
+    DELAY is from its saying to the sensor's reading: half of the latest, and 99 of 100.
+
+    \b
+    Examples:
+      nsentry-controller records sources
+      nsentry-controller records sources --json | jq 'select(.degraded != [])'
+    """
+    from controller.store import coverage  # noqa: PLC0415 - help does not wait for it
+
+    with state.reading() as connection:
+        rows = coverage.sources(connection, host)
+    columns = {
+        "HOST": lambda row: output.text(row["host"]),
+        "SOURCE": lambda row: output.text(row["source"]),
+        "PLACE": lambda row: output.text(row["place"]),
+        "HEARD SINCE": lambda row: output.when(row["since"]),
+        "AWAY SINCE": lambda row: output.when(row["away"]),
+        "LAST": lambda row: output.when(row["last"]),
+        "TOLD": lambda row: str(row["told"]),
+        "AWAYS": lambda row: str(row["restarts"]),
+        "GAPS": lambda row: str(row["gaps"]),
+        "DELAY": lambda row: f"{_ms(row['delay_p50_ns'])} {_ms(row['delay_p99_ns'])}",
+        "AHEAD": lambda row: _ms(row["ahead_ns"]),
+    }
+    none = output.nothing("No sources: no sensor has found a container runtime's daemon.", [host])
+    output.listing(rows, columns, none, limit=100_000, json_=json_)
+
+
+def _ms(duration: int | None) -> str:
+    return output.UNKNOWN if duration is None else f"{duration / 1e6:.1f}ms"

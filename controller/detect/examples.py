@@ -218,7 +218,7 @@ def _past(one: object, now: PastVisit, number: int) -> list[PastVisit]:
 
 
 _NOTHING: Final[dict[str, dict[str, Any]]] = {
-    "record": {"confidence": "none", "reason": "", "source": None, "exec_id": None},
+    "record": {"confidence": "none", "reason": "", "source": None, "exec_id": None, "cause": None},
     "api": {
         "confidence": "none",
         "reason": "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.store import api_attribution, attribution, audit_sources, principals, records
+from controller.store import api_attribution, attribution, audit_sources, principals, records, unseen
 from controller.store.raising import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Joining:
             attribution.hear(connection, host, event)
         elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC:
             container = event["container_id"]
+            unseen.expect(connection, host, event, now)
         if container is not None:
             self._near.setdefault((host, container), []).append(event["time"])
 
@@ -93,8 +94,8 @@ class Joining:
 
 
 def due(connection: Connection, now: int) -> bool:
-    """Whether the time of some visit is up."""
-    return attribution.due(connection, now) or api_attribution.due(connection, now)
+    """Whether the time of some visit, or of some record, is up."""
+    return any(each.due(connection, now) for each in (attribution, api_attribution, unseen))
 
 
 def void(visited: Visited) -> list[tuple[str, str]]:

@@ -8,21 +8,21 @@ waited long enough.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from controller.detect import alerts, asking, joining, own
+from controller.detect import alerts, alone, asking, joining, own
 from controller.detect.held import Held
 from controller.detect.joining import Joining
 from controller.detect.policy import Host, Policy
 from controller.detect.rule import ALONE, Around, Visit
 from controller.detect.visits import OPENING, Visits, stored_findings
-from controller.store import approvals, completion, counters, raising, withheld
+from controller.store import approvals, completion, counters, raising, records, unseen, withheld
 from controller.store.schema import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -72,7 +72,9 @@ class Judging:
 
     def finish(self, connection: Connection, last: int) -> None:
         """All events up to `last` were dealt with: what they settle, and what the clock does."""
-        for session in self._joining.changed(connection, self._clock()):
+        changed = self._joining.changed(connection, self._clock())
+        self._cover(connection, changed)
+        for session in changed:
             self._told(connection, session, last)
             self._waiting.pop(session, None)
         for session in self._waiting:
@@ -134,6 +136,11 @@ class Judging:
             self._see_own(connection, host, event)
             return
         asked = event["kind"] == "record"
+        if asked and event.get("request") is None:
+            told = alone.as_it_comes(connection, host.id, event)
+            if told is not None:
+                self._recorded(connection, host, event, told)
+            return
         if asked and not asking.speaks(connection, event):
             return
         event = asking.known(connection, host.id, event) if asked else event
@@ -177,6 +184,39 @@ class Judging:
         both = alerts.judged_again(known, alerted)
         alert = describe(since, *host, event, (both, self._titles))
         raising.raise_(connection, alert, [alerts.to_keep(each) for each in alerted], now)
+
+    def _recorded(self, connection: Connection, host: Host, event: Event, known: Mapping[str, Any]) -> None:
+        """A runtime's record by which no visit stands."""
+        event, now = alone.named(connection, host.id, event), self._clock()
+        around = Around(host.id, self._policy.knobs)
+        about = alone.subject(host.id, event["container_id"])
+        for found in self._engine.evaluate(Visit(about, None, record=known, around=around), event):
+            subject = alone.subject(host.id, event["container_id"], found.detection)
+            stored = stored_findings(connection, subject)
+            new, refused = alerts.admit(None, stored, [found])
+            if refused:
+                counters.add(connection, "detect.findings_left_out", refused)
+            alerted, kept = self._policy.alone(host, event, new, now)
+            self._keep_back(connection, subject, host, kept)
+            if alerted:
+                both = alerts.judged_again(stored, alerted)
+                since = raising.first_seen(connection, subject)
+                alert = alone.describe(since, host, event, known, (both, self._titles))
+                raising.raise_(connection, alert, [alerts.to_keep(each) for each in alerted], now)
+
+    def _cover(self, connection: Connection, changed: Iterable[str]) -> None:
+        """Records whose entry did not come in time, and those whose entry came after all with what `changed`."""
+        now = self._clock()
+        for row in unseen.decide(connection, now):
+            counters.add(connection, f"coverage.{row['cause']}")
+            event = records.event(connection, row["host"], row["record"])
+            if event is not None:
+                self._recorded(connection, self.host(row["host"]), event, alone.without_entry(row))
+        for row in unseen.found(connection, changed, now):
+            subject = alone.subject(row["host"], row["container"], alone.WITHOUT_ENTRY)
+            event_id, reason = row["record"], row["reason"]
+            if raising.take_back(connection, subject, alone.WITHOUT_ENTRY, reason, now, event=event_id):
+                counters.add(connection, "detect.findings_taken_back")
 
     def learn(self, connection: Connection, host: Host, seq: int, update: Event) -> None:
         """More is known of an earlier event: the whole visit is judged again, and its alert says it anew."""

@@ -99,7 +99,8 @@ class Visit:
     record: Mapping[str, Any] | None = None
     """What is known of its record: status (recorded, awaited, unrecorded, unchecked), confidence, reason, source.
 
-    None where none is wanted, of a probe, or none was looked for yet.
+    None where none is wanted, of a probe, or none was looked for yet. Of a record that is judged alone: status
+    "unseen" with its cause where no entry came, "running" where its container already ran, else "told".
     """
     api: Mapping[str, Any] | None = None
     """What is known of the request to the API server that a visit to a pod came by: status as of a record, confidence,

@@ -88,6 +88,25 @@ def _configured(host: str, event: Event) -> str:
     return f"{_what(event)} on {_name(host)} {how}: it {what}{more}; who did it is not known"
 
 
+_SAID: Final = {
+    "copy_in": "files copied into",
+    "copy_out": "files copied out of",
+    "attach": "somebody attached to",
+}
+
+
+def told(host: str, event: Event, container: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """What a record says by which no visit stands; `known` as `Visit.record` of it."""
+    what = f"container {container_name(container)}"
+    if container["image"]:
+        what += f" (image {_name(container['image'])})"
+    where = f"{what} on {_name(host)}"
+    if event["action"] in _SAID:
+        return f"{event['source']} told of {_SAID[event['action']]} {where}; the record does not say by whom"
+    command = f" of {_cut(printable(event['command']), MAX_COMMAND)}" if event["command"] else ""
+    return f"{event['source']} told of an exec{command} in {where}, and no entry was seen: {known['reason']}"
+
+
 def user(entry: Event | None) -> str | None:
     """Who came in, as far as it is known: the login, else the user that the process runs as."""
     if entry is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, bindparam, select, update
 
 from controller.detect import join
 from controller.store.dialect import put
@@ -18,7 +18,7 @@ from controller.store.schema import attributions, events, record_sources, record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import BindParameter, Connection, RowMapping
 
     from controller.detect.rule import Event
     from controller.store.views import RecordRef
@@ -33,6 +33,43 @@ COLUMNS: Final = tuple(
     _a.c[name].label(f"record_{name}") for name in ("status", "confidence", "reason", "source", "exec_id")
 )
 """For a query that joins the table: what `view` takes."""
+FORGOTTEN_NS: Final = 100_000_000
+"""By how much less the usual delay must have become to be written anew."""
+
+_ONE: Final = select(_a).where(_a.c.session == bindparam("of"))
+_SHOWN: Final = select(*COLUMNS).where(_a.c.session == bindparam("of"))
+_SPAN: Final[tuple[BindParameter[int], BindParameter[int]]] = (bindparam("first"), bindparam("last"))
+_NEAR: Final = (
+    select(_a)
+    .where(
+        _a.c.host == bindparam("host"), _a.c.container == bindparam("container"), _a.c.time.between(*_SPAN)
+    )
+    .order_by(_a.c.time.desc())
+    .limit(MAX_NEAR)
+)
+_SAID: Final = (
+    select(_r.c.body)
+    .where(
+        _r.c.host == bindparam("host"),
+        _r.c.container == bindparam("container"),
+        _r.c.time.between(*_SPAN),
+        _r.c.action.in_(OF_AN_EXEC),
+    )
+    .order_by(_r.c.time.desc())
+    .limit(3 * MAX_NEAR)
+)
+_WRITTEN: Final = ("status", "confidence", "reason", "told", "source", "due")
+_RECORDED: Final = (
+    update(_a).where(_a.c.session == bindparam("of")).values({name: bindparam(name) for name in _WRITTEN})
+)
+_SOURCES: Final = select(_s).where(_s.c.host == bindparam("of_host"))
+_OF_SOURCE: Final = and_(_s.c.host == bindparam("of_host"), _s.c.source == bindparam("of_source"))
+_DELAYS: Final = select(_s.c.delay).where(_OF_SOURCE)
+_LEARNED: Final = (
+    update(_s).where(_OF_SOURCE, _s.c.delay == bindparam("was")).values(delay=bindparam("delay"))
+)
+_IS_DUE: Final = select(_a.c.session).where(_a.c.due <= bindparam("now")).limit(1)
+_DUE: Final = select(_a).where(_a.c.due <= bindparam("now")).order_by(_a.c.due).limit(MAX_DUE)
 
 
 def wanted(entry: Event) -> join.Wanted:
@@ -56,10 +93,9 @@ def wanted(entry: Event) -> join.Wanted:
 
 def ask(connection: Connection, host: str, entry: Event, now: int) -> None:
     """A visit has come, or more is known of it. One that is a probe needs no record: it is declared."""
-    key = _a.c.session == entry["session"]
-    row = connection.execute(select(_a).where(key)).mappings().one_or_none()
+    row = connection.execute(_ONE, {"of": entry["session"]}).mappings().one_or_none()
     if entry["means"] == "probe":
-        connection.execute(_a.delete().where(key))
+        connection.execute(_a.delete().where(_a.c.session == entry["session"]))
         return
     visit = wanted(entry)
     same = row is not None and (row["means"], row["container"]) == (visit.means, visit.container)
@@ -97,10 +133,8 @@ def ask(connection: Connection, host: str, entry: Event, now: int) -> None:
 def settle(connection: Connection, host: str, container: str, around: Sequence[int], now: int) -> set[str]:
     """Joins what came of one container at the times `around` with what is there; the visits that changed."""
     span = (min(around) - join.EXACT_WINDOW_NS, max(around) + join.EXACT_WINDOW_NS)
-    mine = and_(_a.c.host == host, _a.c.container == container, _a.c.time.between(*span))
-    rows = (
-        connection.execute(select(_a).where(mine).order_by(_a.c.time.desc()).limit(MAX_NEAR)).mappings().all()
-    )
+    where = {"host": host, "container": container, "first": span[0], "last": span[1]}
+    rows = connection.execute(_NEAR, where).mappings().all()
     final = {row["told"] for row in rows if row["confidence"] == "exact"}
     open_ = {row["session"]: row for row in rows if row["confidence"] != "exact"}
     told = [each for each in _told(connection, host, container, span) if each.key not in final]
@@ -131,12 +165,12 @@ def _recorded(connection: Connection, row: RowMapping, found: join.Pair, told: j
         "source": told.source,
         "due": None,
     }
-    connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
-    of_it = and_(_s.c.host == row["host"], _s.c.source == told.source)
-    for delay in set(connection.execute(select(_s.c.delay).where(of_it)).scalars()):
-        connection.execute(
-            update(_s).where(of_it, _s.c.delay == delay).values(delay=join.learned(delay, late))
-        )
+    connection.execute(_RECORDED, {**values, "of": row["session"]})
+    of_it = {"of_host": row["host"], "of_source": told.source}
+    for delay in set(connection.execute(_DELAYS, of_it).scalars()):
+        learned = join.learned(delay, late)
+        if learned > delay or delay - learned > FORGOTTEN_NS:
+            connection.execute(_LEARNED, {**of_it, "was": delay, "delay": learned})
 
 
 def _taken_back(connection: Connection, row: RowMapping, now: int) -> None:
@@ -154,15 +188,13 @@ def _taken_back(connection: Connection, row: RowMapping, now: int) -> None:
 
 def due(connection: Connection, now: int) -> bool:
     """Whether the time of some visit is up."""
-    query = select(_a.c.session).where(_a.c.due <= now).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_IS_DUE, {"now": now}).first() is not None
 
 
 def decide(connection: Connection, now: int) -> list[str]:
     """Gives the verdict on visits whose time is up, a bounded number; the sessions."""
-    query = select(_a).where(_a.c.due <= now).order_by(_a.c.due).limit(MAX_DUE)
     decided = []
-    for row in connection.execute(query).mappings().all():
+    for row in connection.execute(_DUE, {"now": now}).mappings().all():
         listening = sources(connection, row["host"])
         status, reason = join.last(_wanted(row), listening, _lost(connection, row["host"], row["time"]))
         values = {"status": status, "reason": reason, "due": None}
@@ -188,7 +220,7 @@ def hosts_of(connection: Connection, found: Iterable[str]) -> dict[str, list[str
 
 def of(connection: Connection, session: str) -> RecordRef | None:
     """What rules and pages see of a visit's record; None where none is wanted."""
-    row = connection.execute(select(*COLUMNS).where(_a.c.session == session)).mappings().one_or_none()
+    row = connection.execute(_SHOWN, {"of": session}).mappings().one_or_none()
     return None if row is None else view(row)
 
 
@@ -229,7 +261,7 @@ def hear(connection: Connection, host: str, event: Event) -> None:
 
 def sources(connection: Connection, host: str) -> list[join.Listening]:
     """The record sources of a host."""
-    rows = connection.execute(select(_s).where(_s.c.host == host)).mappings()
+    rows = connection.execute(_SOURCES, {"of_host": host}).mappings()
     names = ("source", "since", "away", "owner", "delay")
     return [join.Listening(**{name: row[name] for name in names}) for row in rows]
 
@@ -241,15 +273,9 @@ def _wanted(row: RowMapping) -> join.Wanted:
 
 def _told(connection: Connection, host: str, container: str, span: tuple[int, int]) -> Iterable[join.Told]:
     """What was said of each exec of a container, its sayings put together."""
-    near = and_(
-        _r.c.host == host,
-        _r.c.container == container,
-        _r.c.time.between(*span),
-        _r.c.action.in_(OF_AN_EXEC),
-    )
-    query = select(_r.c.body).where(near).order_by(_r.c.time.desc()).limit(3 * MAX_NEAR)
+    where = {"host": host, "container": container, "first": span[0], "last": span[1]}
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    for body in connection.execute(query).scalars():
+    for body in connection.execute(_SAID, where).scalars():
         # By owner too: a user's daemon may name the ids of another's.
         groups.setdefault((body["exec_id"] or body["key"], body["owner"]), []).append(body)
     for (name, owner), said in groups.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from controller import validity
 from controller.store.schema import events
@@ -25,6 +25,10 @@ IDENTITY: Final = frozenset({"id", "kind", "time", "mono", "session", "target", 
 """First parts of paths that no update may set: what an event is, rather than what was learned of it."""
 
 _CHUNK: Final = 500
+_UPDATES: Final = select(events.c.target, events.c.body).where(
+    events.c.target.in_(bindparam("ids", expanding=True))
+)
+_BODY: Final = select(events.c.body).where(events.c.id == bindparam("id"))
 
 
 def sequence(event_id: str) -> int:
@@ -71,7 +75,7 @@ def complete(event: Mapping[str, Any], updates: Iterable[Mapping[str, Any]]) -> 
 
 def completed(connection: Connection, event_id: str) -> dict[str, Any] | None:
     """The event `event_id` with every update that arrived for it merged in; None if it is not stored."""
-    body = connection.execute(select(events.c.body).where(events.c.id == event_id)).scalar_one_or_none()
+    body = connection.execute(_BODY, {"id": event_id}).scalar_one_or_none()
     if body is None:
         return None
     return completed_all(connection, [body])[0][0]
@@ -84,9 +88,7 @@ def completed_all(
     updates: dict[str, list[Mapping[str, Any]]] = {}
     ids = [body["id"] for body in bodies]
     for start in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            select(events.c.target, events.c.body).where(events.c.target.in_(ids[start : start + _CHUNK]))
-        )
+        rows = connection.execute(_UPDATES, {"ids": ids[start : start + _CHUNK]})
         for target, body in rows:
             updates.setdefault(target, []).append(body)
     return [complete(body, updates.get(body["id"], ())) for body in bodies]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from controller.store import activities, configurations, records
 from controller.store.completion import completed_all, sequence
-from controller.store.dialect import insert, put
+from controller.store.dialect import put, put_new
 from controller.store.schema import containers, entries, events, sessions
 from sensor import wire
 
@@ -25,6 +25,36 @@ if TYPE_CHECKING:
 
 _OPENING: Final = ("entry", "escape", "attempt")
 """The kinds that open a session, the one that tells most of it first."""
+
+_OF_SESSION: Final = events.c.session == bindparam("session")
+_TARGET: Final = select(events.c.body).where(
+    events.c.id == bindparam("id"), events.c.host == bindparam("host")
+)
+_FIRST: Final = (
+    select(events.c.body)
+    .where(_OF_SESSION, events.c.kind == bindparam("kind"))
+    .order_by(events.c.mono, events.c.id)
+    .limit(1)
+)
+_LAST_END: Final = (
+    select(events.c.body)
+    .where(_OF_SESSION, events.c.kind == "session_end")
+    .order_by(events.c.mono.desc(), events.c.id.desc())
+    .limit(1)
+)
+_BEGAN: Final = select(sessions.c.began, sessions.c.entry).where(sessions.c.id == bindparam("session"))
+_EARLIER: Final = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session"),
+        sessions.c.entry.is_(None),
+        sessions.c.began > bindparam("time"),
+    )
+    .values(began=bindparam("time"))
+)
+_CONTAINER: Final = select(containers).where(
+    containers.c.host == bindparam("host"), containers.c.id == bindparam("id")
+)
 
 
 def apply(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
@@ -40,9 +70,8 @@ def apply(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
 
 def _update(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     # When the target has not arrived, its own projection will find this update.
-    target = connection.execute(
-        select(events.c.body).where(events.c.id == event["target"], events.c.host == host)
-    ).scalar_one_or_none()
+    of_it = {"id": event["target"], "host": host}
+    target = connection.execute(_TARGET, of_it).scalar_one_or_none()
     if target is not None and target["kind"] != "update":
         apply(connection, host, target)
 
@@ -92,50 +121,23 @@ def _session(connection: Connection, host: str, event: Mapping[str, Any]) -> Non
 
 def _inside(connection: Connection, host: str, event: Mapping[str, Any]) -> None:
     """A command or an exit changes its session's row only while the entry is missing."""
-    added = connection.execute(
-        insert(connection, sessions)
-        .values(id=event["session"], host=host, began=event["time"])
-        .on_conflict_do_nothing()
-        .returning(sessions.c.id)
-    ).first()
-    if added is None:
-        connection.execute(
-            update(sessions)
-            .where(
-                sessions.c.id == event["session"],
-                sessions.c.entry.is_(None),
-                sessions.c.began > event["time"],
-            )
-            .values(began=event["time"])
-        )
+    row = {"id": event["session"], "host": host, "began": event["time"]}
+    if not put_new(connection, sessions, row):
+        connection.execute(_EARLIER, {"session": event["session"], "time": event["time"]})
 
 
 def _earliest(connection: Connection, session: str, time: int) -> int:
-    row = connection.execute(
-        select(sessions.c.began, sessions.c.entry).where(sessions.c.id == session)
-    ).one_or_none()
+    row = connection.execute(_BEGAN, {"session": session}).one_or_none()
     return time if row is None or row.entry is not None else min(row.began, time)
 
 
 def _first(connection: Connection, session: str, kind: str) -> dict[str, Any] | None:
-    query = (
-        select(events.c.body)
-        .where(events.c.session == session, events.c.kind == kind)
-        .order_by(events.c.mono, events.c.id)
-        .limit(1)
-    )
-    body = connection.execute(query).scalar_one_or_none()
+    body = connection.execute(_FIRST, {"session": session, "kind": kind}).scalar_one_or_none()
     return None if body is None else completed_all(connection, [body])[0][0]
 
 
 def _last_end(connection: Connection, session: str) -> dict[str, Any] | None:
-    query = (
-        select(events.c.body)
-        .where(events.c.session == session, events.c.kind == "session_end")
-        .order_by(events.c.mono.desc(), events.c.id.desc())
-        .limit(1)
-    )
-    body: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+    body: dict[str, Any] | None = connection.execute(_LAST_END, {"session": session}).scalar_one_or_none()
     return body
 
 
@@ -201,8 +203,8 @@ def _seen(
     """
     if container["id"] is None:
         return
-    key = (containers.c.host == host) & (containers.c.id == container["id"])
-    row = connection.execute(select(containers).where(key)).mappings().one_or_none()
+    of_it = {"host": host, "id": container["id"]}
+    row = connection.execute(_CONTAINER, of_it).mappings().one_or_none()
     body = row["body"] if row else {"at": {}, "fields": {}, "moments": {}}
     for name, value in container.items():
         known = value is not None and value not in ("unknown", {})

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from controller.store import emulations
-from controller.store.dialect import insert as insert_or
+from controller.store.dialect import insert_into
 from controller.store.schema import alert_history, alerts, findings
 from controller.store.views import CLOSED_STATES, SEVERITIES
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
+    from sqlalchemy.sql.dml import ReturningInsert
 
     from controller.store.views import AlertState
 
@@ -64,6 +66,15 @@ class NewAlert:
     """The name of whom the visit was by."""
 
 
+_SAID = tuple(each.name for each in fields(NewAlert) if each.name not in {"session", "host"})
+_BEFORE = select(alerts.c.severity, alerts.c.state, alerts.c.emulation).where(
+    alerts.c.id == bindparam("alert")
+)
+_REFRESH = update(alerts).where(alerts.c.id == bindparam("alert")).values({n: bindparam(n) for n in _SAID})
+_HISTORY = insert(alert_history)
+_NEW = insert(alerts)
+
+
 def alert_id(session: str) -> str:
     """The id of a session's alert: 16 hex digits of its SHA-256, so that raising twice is once."""
     return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -79,9 +90,7 @@ def raise_(connection: Connection, alert: NewAlert, found: Sequence[NewFinding],
     does not exist yet needs a finding.
     """
     identity = alert_id(alert.session)
-    before = connection.execute(
-        select(alerts.c.severity, alerts.c.state, alerts.c.emulation).where(alerts.c.id == identity)
-    ).one_or_none()
+    before = connection.execute(_BEFORE, {"alert": identity}).one_or_none()
     if before is None:
         _raise_new(connection, identity, alert, found, now)
         return "raised"
@@ -109,12 +118,8 @@ def first_seen(connection: Connection, session: str) -> int | None:
 
 def refresh(connection: Connection, alert: NewAlert) -> bool:
     """Brings what an existing alert says of its visit up to date; False if the session has none."""
-    row = asdict(alert)
-    del row["session"], row["host"]
-    return (
-        connection.execute(update(alerts).where(alerts.c.id == alert_id(alert.session)).values(row)).rowcount
-        == 1
-    )
+    row = {name: getattr(alert, name) for name in _SAID}
+    return connection.execute(_REFRESH, {**row, "alert": alert_id(alert.session)}).rowcount == 1
 
 
 def withdraw(
@@ -136,19 +141,22 @@ def withdraw(
     return True
 
 
-def take_back(connection: Connection, session: str, detection: str, reason: str, now: int) -> bool:
+def take_back(
+    connection: Connection, session: str, detection: str, reason: str, now: int, *, event: str | None = None
+) -> bool:
     """Removes one detection's findings from the visit's alert, which says so in its history; whether it had any.
 
-    The alert is as grave as what is left; one that had nothing else is withdrawn.
+    The alert is as grave as what is left; one that had nothing else is withdrawn. `event`: only the finding on it.
     """
     identity = alert_id(session)
     of_it = findings.c.alert == identity
-    ours = of_it & (findings.c.detection == detection)
+    this = findings.c.detection == detection
+    if event is not None:
+        this &= findings.c.event == event
+    ours = of_it & this
     if connection.execute(select(findings.c.id).where(ours).limit(1)).first() is None:
         return False
-    left = connection.execute(
-        select(func.max(findings.c.severity)).where(of_it, findings.c.detection != detection)
-    ).scalar_one()
+    left = connection.execute(select(func.max(findings.c.severity)).where(of_it, ~this)).scalar_one()
     if left is None:
         connection.execute(update(findings).where(ours).values(severity=1, reason=f"{TAKEN_BACK}{reason}"))
         connection.execute(update(alerts).where(alerts.c.id == identity).values(severity=1))
@@ -171,7 +179,7 @@ def remember(
 ) -> None:
     """Adds a line to the alert's history, which is also the change feed."""
     row = {"alert": alert_id, "at": now, "actor": actor, "action": action, "detail": dict(detail)}
-    connection.execute(insert(alert_history).values(row))
+    connection.execute(_HISTORY, row)
 
 
 def _raise_new(
@@ -187,7 +195,7 @@ def _raise_new(
     }
     row |= _repeats(connection, alert, found)
     row["emulation"] = emulations.of_alert(connection, alert.host, alert.container, alert.title, now)
-    connection.execute(insert(alerts).values({**asdict(alert), **row}))
+    connection.execute(_NEW, {**asdict(alert), **row})
     _keep(connection, identity, found)
     detail: dict[str, Any] = {"severity": SEVERITIES[severity]}
     if row["repeats"] is not None:
@@ -250,7 +258,13 @@ def _keep(connection: Connection, identity: str, found: Sequence[NewFinding]) ->
     """Stores the findings that are new or say something else than before; returns how many those are."""
     if not found:
         return 0
-    statement = insert_or(connection, findings)
+    rows = [_finding(identity, each) for each in found]
+    return len(connection.execute(_finding_kept(connection.dialect.name), rows).all())
+
+
+@cache
+def _finding_kept(dialect: str) -> ReturningInsert[Any]:
+    statement = insert_into(dialect, findings)
     new = statement.excluded
     differs = (new.severity > findings.c.severity) | (
         (new.severity == findings.c.severity) & (new.reason != findings.c.reason)
@@ -259,8 +273,7 @@ def _keep(connection: Connection, identity: str, found: Sequence[NewFinding]) ->
     statement = statement.on_conflict_do_update(
         index_elements=["alert", "detection", "event"], set_=said, where=differs
     )
-    rows = [_finding(identity, each) for each in found]
-    return len(connection.execute(statement.returning(findings.c.id), rows).all())
+    return statement.returning(findings.c.id)
 
 
 def _finding(alert: str, finding: NewFinding) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import and_, select
 
 from controller.store import query
-from controller.store.dialect import insert
-from controller.store.schema import containers, hosts, records
+from controller.store.dialect import put_new
+from controller.store.schema import containers, events, hosts, records
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def take(connection: Connection, host: str, event: Mapping[str, Any]) -> bool:
         "user": event["request"]["user"] if "request" in event else None,
         "body": dict(event),
     }
-    statement = insert(connection, _r).values(row).on_conflict_do_nothing().returning(_r.c.key)
-    return connection.execute(statement).first() is not None
+    return put_new(connection, _r, row)
 
 
 def pod(event: Mapping[str, Any]) -> str | None:
@@ -130,6 +129,26 @@ def of_exec(connection: Connection, host: str, container: str, exec_id: str) -> 
     same = and_(_r.c.host == host, _r.c.container == container, _r.c.exec_id == exec_id)
     rows = connection.execute(_ROWS.where(same).order_by(_r.c.time, _r.c.id)).mappings()
     return [_view(row) for row in rows]
+
+
+def event(connection: Connection, host: str, event_id: str) -> dict[str, Any] | None:
+    """What the sensor sent of a record, by the id of its event; None where it is not kept any more."""
+    query = select(events.c.body).where(events.c.id == event_id, events.c.host == host)
+    body: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+    return body
+
+
+def ran_before(connection: Connection, host: str, said: Mapping[str, Any]) -> bool:
+    """Whether the container of a record ran already: `docker run` attaches first, and starts it then."""
+    before = and_(
+        _r.c.host == host,
+        _r.c.container == said["container_id"],
+        _r.c.time < said["time"],
+        _r.c.action.in_(("create", "start", "die", "destroy")),
+    )
+    query = select(_r.c.action).where(before).order_by(_r.c.time.desc(), _r.c.id.desc()).limit(1)
+    # Of one that started before its source was listened to nothing was told.
+    return connection.execute(query).scalar_one_or_none() in {None, "start"}
 
 
 def _conditions(wanted: RecordFilter) -> list[ColumnElement[bool]]:

@@ -288,6 +288,9 @@ record_sources = Table(
     Column("away", BigInteger),
     Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
     Column("owner", BigInteger, nullable=False, server_default="0"),  # the uid that the daemon runs as
+    Column(
+        "entry_delay", BigInteger, nullable=False, server_default="0"
+    ),  # how late entries come after its records
 )
 
 attributions = Table(
@@ -312,6 +315,7 @@ attributions = Table(
     Column("source", String(32)),
     Index(None, "host", "container", "time"),
     Index(None, "due"),
+    Index(None, "host", "told"),
 )
 
 audit_sources = Table(

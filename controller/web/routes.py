@@ -16,6 +16,7 @@ from controller.web import bulk, errors, login, normal, static, triage, views
 from controller.web.alert import alert_json, alert_page
 from controller.web.alerts import alert_row, alerts_counts, alerts_json, alerts_page
 from controller.web.containers import container_json, container_page, containers_json, containers_page
+from controller.web.coverage import coverage_json, coverage_page
 from controller.web.detections import detection_json, detection_page, detections_json, detections_page
 from controller.web.entries import entries_json, entries_page, entry_json
 from controller.web.forms import MAX_BODY, change
@@ -45,6 +46,8 @@ pages: list[BaseRoute] = [
     Route("/entries/{entry:path}.json", entry_json),
     Route("/records", records_page),
     Route("/records.json", records_json),
+    Route("/coverage", coverage_page),
+    Route("/coverage.json", coverage_json),
     Route("/sessions", sessions_page),
     Route("/sessions.json", sessions_json),
     Route("/sessions/{session:path}.json", session_json),

@@ -83,6 +83,9 @@ def of_record(record: dict[str, Any]) -> Settings:
     said["memory"] = _limit(host.get("Memory"))
     said["cpus"] = _limit(host.get("NanoCpus"))
     said["pids"] = _limit(host.get("PidsLimit"))
+    runtime = record.get("OCIRuntime") or host.get("Runtime")  # podman's word, which has "oci" for the other
+    if isinstance(runtime, str) and runtime:
+        said["runtime"] = facts.text(runtime)
     if isinstance(record.get("Mounts"), list):
         said["mounts"] = _record_mounts(record["Mounts"])
     if said["privileged"]:

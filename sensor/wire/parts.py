@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 NAMESPACES: Final = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 """The eight kinds of namespace, in the kernel's own names (see namespaces(7))."""
@@ -143,6 +143,8 @@ class Settings(TypedDict):
     cpus: int | None
     """Billionths of a CPU."""
     pids: int | None
+    runtime: NotRequired[str | None]
+    """The low-level runtime, as the daemon names it: "runc", "crun", "runsc", "io.containerd.kata.v2"."""
 
 
 class Request(TypedDict):

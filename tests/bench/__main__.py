@@ -10,12 +10,19 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cost, execs, latency, memory, throughput
+from tests.bench import cost, execs, join, latency, memory, throughput
 from vagrant.local import host
 from vagrant.local.service import LabError
 from vagrant.local.stack import Stack
 
-BENCHMARKS = {"memory": memory, "latency": latency, "throughput": throughput, "cost": cost, "execs": execs}
+BENCHMARKS = {
+    "memory": memory,
+    "latency": latency,
+    "throughput": throughput,
+    "cost": cost,
+    "execs": execs,
+    "join": join,
+}
 ROOT = Path("var/bench")
 PORT = 8445
 

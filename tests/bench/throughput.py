@@ -26,7 +26,7 @@ def measure(stack: Stack) -> Iterator[str]:
         session.trust_env = False
         session.verify = str(stack.root / "controller/ca.pem")
         host = _enroll(session, stack)
-        events = [event for number in range(SESSIONS) for event in _visit(host, number)]
+        events = [event for number in range(SESSIONS) for event in visit(host, number)]
         begin = time.monotonic()
         for first in range(0, len(events), BATCH):
             _post(session, stack, "batches", _batch(host, events[first : first + BATCH]))
@@ -70,7 +70,7 @@ def _batch(host: str, events: list[dict[str, Any]]) -> dict[str, Any]:
     return {"v": wire.VERSION, "host": about, "sensor": "0", "sent": time.time_ns(), "events": events}
 
 
-def _visit(host: str, number: int) -> Iterator[dict[str, Any]]:
+def visit(host: str, number: int) -> Iterator[dict[str, Any]]:
     """One visit: an entry by nsenter, some commands, and the end of it all."""
     sequence = number * (COMMANDS + 2)
     mono = sequence * 1_000_000

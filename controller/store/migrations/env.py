@@ -12,6 +12,7 @@ from controller.store import policy_schema  # noqa: F401 - its tables belong to 
 from controller.store.baseline_tables import baselines as _baselines  # noqa: F401 - as below
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema_emulations import metadata
+from controller.store.unseen_table import unseen as _unseen  # noqa: F401 - as above
 
 context.configure(
     connection=context.config.attributes["connection"],

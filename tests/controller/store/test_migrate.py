@@ -21,6 +21,7 @@ from controller.store.baseline_tables import baselines as _baselines  # noqa: F4
 from controller.store.engine import engine
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema_emulations import metadata
+from controller.store.unseen_table import unseen as _unseen  # noqa: F401 - as above
 
 
 @pytest.fixture

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Execs that a runtime told of, until an entry is found for each: the other half of the join.
+
+A row is made by the saying that an exec began, and goes when its time is up and an entry is there. What stays is
+where we were blind, with the likely cause. An entry that comes later still corrects it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, bindparam, delete, func, or_, select, text, update
+
+from controller.detect import join, unseen
+from controller.store.dialect import put_new
+from controller.store.schema import (
+    RARE,
+    attributions,
+    configurations,
+    entries,
+    events,
+    record_sources,
+    records,
+)
+from controller.store.unseen_table import unseen as table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection, RowMapping
+
+MAX_DUE: Final = 200
+MAX_NOTES: Final = 200
+MAX_KEPT: Final = 10_000
+"""Rows of one host that are kept; the oldest give way, and are counted."""
+_LATEST: Final = 10**17
+_t, _s, _a, _e, _r = table, record_sources, attributions, entries, records
+_LATE: Final = select(func.max(_s.c.entry_delay)).where(
+    _s.c.host == bindparam("host"), _s.c.source == bindparam("source")
+)
+_IS_DUE: Final = select(_t.c.key).where(_t.c.due <= bindparam("now")).limit(1)
+_DUE: Final = select(_t).where(_t.c.due <= bindparam("now")).order_by(_t.c.due).limit(MAX_DUE)
+
+
+def expect(connection: Connection, host: str, event: Mapping[str, Any], now: int) -> None:
+    """A `record` came: where it says that an exec began, an entry is waited for as long as entries usually take."""
+    began = event["action"] == "exec_start" or (event["source"], event["action"]) == ("podman", "exec_die")
+    if not began or event["exec_id"] is None or event["container_id"] is None:
+        return  # podman tells the id only with the end
+    late = connection.execute(_LATE, {"host": host, "source": event["source"]}).scalar_one()
+    row = {
+        "host": host,
+        "key": f"{event['owner']}/{event['exec_id']}",
+        "record": event["id"],
+        "container": event["container_id"],
+        "source": event["source"],
+        "exec_id": event["exec_id"],
+        "time": event["time"],
+        "arrived": now,
+        "due": now + join.deadline(late or 0),
+        "status": "awaited",
+    }
+    put_new(connection, _t, row)
+
+
+def due(connection: Connection, now: int) -> bool:
+    """Whether the time of some exec is up."""
+    return connection.execute(_IS_DUE, {"now": now}).first() is not None
+
+
+def decide(connection: Connection, now: int) -> list[dict[str, Any]]:
+    """Judges what has waited long enough, a bounded number; the rows for which no entry is there."""
+    missing = []
+    for row in connection.execute(_DUE, {"now": now}).mappings().all():
+        mine = and_(_t.c.host == row["host"], _t.c.key == row["key"])
+        arrived = _entered(connection, row)
+        if arrived is not None:
+            _learn(connection, dict(row), max(0, arrived - row["arrived"]))
+            connection.execute(delete(_t).where(mine))
+            continue
+        evidence = _evidence(connection, row)
+        if _before_the_first(evidence):
+            connection.execute(delete(_t).where(mine))
+            continue
+        cause, reason = unseen.explain(evidence)
+        status = "failed" if cause == "failed" else "unseen"
+        values = {"status": status, "cause": cause, "reason": reason, "due": None, "decided": now}
+        connection.execute(update(_t).where(mine).values(values))
+        missing.append({**row, **values})
+    return missing
+
+
+def found(connection: Connection, sessions: Iterable[str], now: int) -> list[dict[str, Any]]:
+    """What was taken for unseen and has an entry after all, by visits that the join says something new of."""
+    query = (
+        select(_t, _a.c.arrived.label("came"))
+        .join(_a, and_(_a.c.host == _t.c.host, _a.c.told == _t.c.key))
+        .where(_a.c.session.in_(list(sessions)), _t.c.status.in_(("unseen", "failed")))
+    )
+    corrected = []
+    for row in connection.execute(query).mappings().all():
+        late = max(0, row["came"] - row["arrived"])
+        values = {
+            "status": "seen",
+            "reason": f"its entry came {late / 1e9:.1f} s after the record",
+            "decided": now,
+        }
+        connection.execute(update(_t).where(_t.c.host == row["host"], _t.c.key == row["key"]).values(values))
+        _learn(connection, dict(row), late)
+        corrected.append({**row, **values})
+    return corrected
+
+
+def _entered(connection: Connection, row: RowMapping) -> int | None:
+    """When the entry of an exec arrived, by the controller's clock; None while there is none.
+
+    A health check has no attribution: its entry is looked at itself.
+    """
+    joined: int | None = (
+        connection.execute(
+            select(_a.c.arrived).where(
+                _a.c.host == row["host"], _a.c.container == row["container"], _a.c.told == row["key"]
+            )
+        )
+        .scalars()
+        .first()
+    )
+    if joined is not None:
+        return joined
+    near = _e.c.time.between(row["time"] - join.WINDOW_NS, row["time"] + join.EXACT_WINDOW_NS)
+    same = [_e.c.body["exec_id"].as_string() == row["exec_id"]]
+    pids = _pids(connection, row)
+    if pids:
+        same.append(_e.c.body["process"]["pid"].as_integer().in_(pids))
+    there = select(_e.c.id).where(_e.c.host == row["host"], near, or_(*same)).limit(1)
+    return None if connection.execute(there).first() is None else int(row["arrived"])
+
+
+def _pids(connection: Connection, row: RowMapping) -> list[int]:
+    of_it = and_(_r.c.host == row["host"], _r.c.exec_id == row["exec_id"], _r.c.pid.is_not(None))
+    return list(connection.execute(select(_r.c.pid).where(of_it)).scalars())
+
+
+def _evidence(connection: Connection, row: RowMapping) -> unseen.Evidence:
+    of_it = and_(_r.c.host == row["host"], _r.c.exec_id == row["exec_id"])
+    said = list(connection.execute(select(_r.c.body).where(of_it).limit(100)).scalars())
+    rare = and_(text(RARE), events.c.host == row["host"])
+    notes = select(events.c.body).where(rare, events.c.kind == "agent").order_by(events.c.seq.desc())
+    span = (row["time"] - unseen.NEAR_NS, row["time"] + unseen.NEAR_NS)
+    losses = select(events.c.body).where(rare, events.c.kind == "loss", events.c.time.between(*span))
+    lost: dict[str, int] = {}
+    for body in connection.execute(losses).scalars():
+        if body["cause"] != "kernel.lost.ordinary":  # what a container does of itself is no visit
+            lost[body["cause"]] = min(_LATEST, lost.get(body["cause"], 0) + body["count"])
+    configured = (
+        select(configurations.c.body)
+        .where(configurations.c.host == row["host"], configurations.c.container == row["container"])
+        .order_by(configurations.c.time.desc())
+        .limit(1)
+    )
+    settings = (connection.execute(configured).scalar_one_or_none() or {}).get("settings", {})
+    return unseen.Evidence(
+        time=row["time"],
+        runtime=settings.get("runtime"),
+        codes=frozenset(
+            each["code"] for each in said if each["action"] == "exec_die" and each["code"] is not None
+        ),
+        pids=frozenset(each["pid"] for each in said if each["pid"] is not None),
+        notes=list(connection.execute(notes.limit(MAX_NOTES)).scalars()),
+        lost=lost,
+    )
+
+
+def _before_the_first(evidence: unseen.Evidence) -> bool:
+    """Whether the host had no sensor yet when it was said: a new sensor is told the last second before it."""
+    return (
+        bool(evidence.notes)
+        and len(evidence.notes) < MAX_NOTES
+        and evidence.time < min(note.get("since") or note["time"] for note in evidence.notes)
+    )
+
+
+def _learn(connection: Connection, row: Mapping[str, Any], late: int) -> None:
+    """How late entries come after the records of a source; written only where it changes by much."""
+    of_it = and_(_s.c.host == row["host"], _s.c.source == row["source"])
+    for known in set(connection.execute(select(_s.c.entry_delay).where(of_it)).scalars()):
+        learned = join.learned(known, late)
+        if learned > known or known - learned > 10**8:
+            connection.execute(update(_s).where(of_it, _s.c.entry_delay == known).values(entry_delay=learned))
+
+
+def prune(connection: Connection, host: str) -> int:
+    """Keeps the latest MAX_KEPT of a host; how many gave way."""
+    edge = connection.execute(
+        select(_t.c.time)
+        .where(_t.c.host == host, _t.c.due.is_(None))
+        .order_by(_t.c.time.desc())
+        .offset(MAX_KEPT)
+        .limit(1)
+    ).scalar_one_or_none()
+    if edge is None:
+        return 0
+    return connection.execute(
+        delete(_t).where(_t.c.host == host, _t.c.due.is_(None), _t.c.time <= edge)
+    ).rowcount
