@@ -35,6 +35,7 @@ REVISIONS: Final = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 
