@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from controller.export.exporter import status
 from controller.ingest.refusal import RefusedError
-from controller.store import cursors, logins
+from controller.store import cursors, logins, troubles
 from controller.store.engine import StoreError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ async def readyz(request: Request) -> Response:
     body: dict[str, Any] = {"status": "failing" if problems else "ok", "problems": problems}
     if not problems:
         body["behind"] = await run_in_threadpool(_behind, state)
+        body["troubled"] = await run_in_threadpool(_troubled, state)
         body["exports"] = await run_in_threadpool(_exports, state)
     return JSONResponse(body, 503 if problems else 200)
 
@@ -61,6 +62,12 @@ def _exports(state: State) -> list[dict[str, Any]]:
     """How each export goes. One that fails is its receiver's trouble: the controller is ready all the same."""
     with state.store.read() as connection:
         return status(connection, state.settings.exports)
+
+
+def _troubled(state: State) -> list[str]:
+    """The detections whose rules have failed or were slow: the others went on."""
+    with state.store.read() as connection:
+        return [each["detection"] for each in troubles.list_(connection)]
 
 
 async def _admit(request: Request) -> None:

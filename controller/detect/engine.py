@@ -13,7 +13,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from controller.detect.probes import declared
 from controller.detect.rule import ALONE, JUDGED, Finding, value_at
@@ -46,6 +46,14 @@ class Raised:
     fields: dict[str, Any]
 
 
+class Trouble(NamedTuple):
+    """What a rule was last in trouble with, and on which event."""
+
+    event: str
+    what: Literal["failed", "slow"]
+    text: str
+
+
 class Engine:
     """The loaded detections, and what it cost to run them.
 
@@ -63,6 +71,7 @@ class Engine:
         self.detections: Final = tuple(detections)
         self.running: tuple[str, float] | None = None
         self.counts: Counter[str] = Counter()
+        self._troubles: dict[str, Trouble] = {}
         self._slow_ns = slow_ns
         self._clock = clock
         self._strikes: Counter[tuple[str, str]] = Counter()
@@ -91,6 +100,11 @@ class Engine:
         taken, self.counts = dict(self.counts), Counter()
         return taken
 
+    def take_troubles(self) -> dict[str, Trouble]:
+        """The latest trouble of each detection since the last call."""
+        taken, self._troubles = self._troubles, {}
+        return taken
+
     def _judge(self, detection: Detection, visit: Visit, event: Event) -> Finding | None:
         name, strikes = detection.id, (detection.id, visit.session)
         if self._strikes[strikes] >= SLOW_STRIKES:
@@ -102,9 +116,10 @@ class Engine:
             finding = _checked(detection.rule(visit, event))
         except (
             Exception
-        ):  # whatever a rule raises is its own trouble: it is counted and logged, the others go on
+        ) as error:  # whatever a rule raises is its own trouble: it is counted and logged, the others go on
             log.exception("detection %s failed on event %s", name, event["id"])
             self.counts[f"{name}.errors"] += 1
+            self._troubles[name] = Trouble(event["id"], "failed", repr(error)[:MAX_REASON])
             finding = None
         finally:
             took, self.running = self._clock() - began, None
@@ -121,6 +136,7 @@ class Engine:
             self._strikes.clear()
         self._strikes[strikes] += 1
         self.counts[f"{name}.slow"] += 1
+        self._troubles[name] = Trouble(event["id"], "slow", f"took {took // 1_000_000} ms of processor time")
         log.warning(
             "detection %s took %d ms for event %s; strike %d of %d for session %s",
             name,

@@ -21,7 +21,7 @@ from controller.detect.engine import Engine
 from controller.detect.judging import Judging
 from controller.detect.policy import Host, Policy
 from controller.detect.rule import ALONE
-from controller.store import approvals, completion, counters, cursors, project
+from controller.store import approvals, completion, counters, cursors, project, troubles
 from controller.store.engine import StoreError
 from controller.store.schema import hosts
 
@@ -136,6 +136,7 @@ class Worker:
         cursors.advance(connection, CURSOR, last)
         counts = {f"detect.{name}": count for name, count in self.engine.take_counts().items() if count}
         counters.add_all(connection, counts)
+        troubles.keep(connection, self.engine.take_troubles(), self._clock())
         return len(deliveries)
 
     def _attempt(self, connection: Connection, delivery: Delivery, event: Event) -> None:

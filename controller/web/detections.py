@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 
 from controller.detect import catalogue
-from controller.store import alerts
+from controller.store import alerts, troubles
 from controller.web import markdown, render
 from controller.web.filters import OPEN
 
@@ -59,13 +59,20 @@ def named(detection: str) -> Described:
 
 def detections_page(request: Request) -> Response:
     """All detections."""
-    return render.page(request, "detections.html", {"rows": _with_counts(request)})
+    context = {"rows": _with_counts(request), "troubles": _troubles(request)}
+    return render.page(request, "detections.html", context)
 
 
 def detections_json(request: Request) -> Response:
     """The same for programs."""
     rows = [{**_plain(each), "open_alerts": count} for each, count in _with_counts(request)]
-    return render.json_response({"detections": rows})
+    return render.json_response({"detections": rows, "troubles": _troubles(request)})
+
+
+def _troubles(request: Request) -> list[troubles.TroubleView]:
+    """Rules that failed or were slow; the others went on."""
+    with request.app.state.store.read() as connection:
+        return troubles.list_(connection)
 
 
 def detection_page(request: Request) -> Response:

@@ -11,7 +11,7 @@ from controller.detect.engine import Engine
 from controller.detect.rule import Finding, Severity
 from controller.detect.worker import Worker
 from controller.policy.knobs import Knobs
-from controller.store import exceptions
+from controller.store import exceptions, troubles
 from controller.store.schema import findings
 from tests.controller.detect.building import collector, command, detection, event
 
@@ -89,3 +89,14 @@ def test_a_burst_is_counted_over_a_restart_and_told_once(here):
     (row,) = here.rows(findings)
     assert row["event"] == "h1/b1/10"
     assert row["reason"].startswith("10 visits to 1 containers by jane")
+
+
+def test_a_rule_in_trouble_is_told_with_its_event_and_the_others_go_on(here):
+    bad = detection(lambda visit, event: 1 / 0, "bad", "Bad")
+    here.take_in(*visit(1, "curl"))
+    drain(here, Engine([bad, on("curl")]))
+    with here.store.read() as connection:
+        (told,) = troubles.list_(connection)
+    assert (told["detection"], told["errors"], told["event"]) == ("bad", 2, "h1/b1/2")
+    assert "ZeroDivisionError" in told["text"]
+    assert len(here.rows(findings)) == 1
