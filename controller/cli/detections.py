@@ -126,11 +126,7 @@ def backtest(
     from controller.detect import backtest as testing  # noqa: PLC0415 - help does not wait for it
     from controller.store import knobs  # noqa: PLC0415 - as above
 
-    (folder,) = _folders(root or catalogue.BUILT_IN, [name])
-    try:
-        detection = catalogue.load(folder)
-    except catalogue.BrokenRuleError as error:
-        raise FailedError(str(error)) from error
+    detection = _changed(state, name, root)
     settings, end = state.settings().knobs, until or time.time_ns()
     with state.reading() as connection, output.progress("visits and events judged") as progress:
         in_force = knobs.in_force(connection, settings)
@@ -194,6 +190,19 @@ def coverage(*, json_: bool) -> None:
 
 COUNTS = ("evaluations", "findings", "errors", "slow", "skipped", "cpu_us")
 """Of the engine: what it counts for each detection."""
+
+
+def _changed(state: State, name: str, root: Path | None) -> Detection:
+    """The detection of this name as it is on the disk now: of `root`, one of nsentry's own, or a Sigma rule."""
+    if root is None and name.startswith("sigma_"):
+        named = {each.id: each for each in _loaded(state.sigma_rules())}
+        if name in named:
+            return named[name]
+    (folder,) = _folders(root or catalogue.BUILT_IN, [name])
+    try:
+        return catalogue.load(folder)
+    except catalogue.BrokenRuleError as error:
+        raise FailedError(str(error)) from error
 
 
 def _loaded(sigma_rules: Path | None = None) -> list[Detection]:
