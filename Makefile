@@ -17,7 +17,7 @@ RUN_PACKAGES := python3-venv python3-bpfcc libbpf1 libbpf-dev bpftool clang
 APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),apparmor)
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
 # qemu-system-x86: the kernels of other releases run in an emulated computer, over this machine's own files.
-TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-client tmux qemu-system-x86 crun podman conmon chromium clang-format git containernetworking-plugins systemd gcc libc6-dev mmdebstrap rpm man-db
+TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-client tmux qemu-system-x86 crun podman conmon chromium clang-format git containernetworking-plugins systemd gcc libc6-dev mmdebstrap rpm man-db e2fsprogs qemu-utils
 
 .PHONY: help
 help: ## this list
@@ -60,8 +60,8 @@ format: setup-dev ## put Python and C into the project's form
 	$(BIN)/ruff format .
 	clang-format -i $$(git ls-files --cached --others --exclude-standard 'bpf/*.[ch]')
 
-test-vm: apt-test setup-dev ## the emulated kernels alone, by bcc too; writes the table of docs/kernels.md
-	VM_LOADERS="core bcc" $(BIN)/pytest tests/vm || failed=$$?; $(PYTHON) -m tests.vm.table && exit $${failed:-0}
+test-vm: apt-test setup-dev ## emulated computers: each kernel by both loaders, the packages under systemd; writes the table of docs/kernels.md
+	VM_LOADERS="core bcc" $(BIN)/pytest tests/vm tests/packages/boot.py || failed=$$?; $(PYTHON) -m tests.vm.table && exit $${failed:-0}
 
 # Where what is built once is kept, for all clones.
 KUBERNETES_CACHE = $(or $(NSENTRY_CACHE),$(HOME)/.cache/nsentry)/kubernetes-1.20
