@@ -14,7 +14,7 @@ import socket
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -131,7 +131,8 @@ def load(
 ) -> Settings:
     """The settings in force. SettingsError where one makes no sense."""
     folder = state_dir(state, environment)
-    file = _read(folder / "controller.toml")
+    own = folder / "controller.toml"
+    file = _read(own)
     administrator = _read(SYSTEM_FILE) if folder == SYSTEM_STATE else _File()
     flags = {"listen": listen, "url": url}
 
@@ -151,10 +152,24 @@ def load(
         names=tuple(dict.fromkeys((*names, *administrator.names, *file.names))),
         store=pick("store") or "",
         log_level=level,
-        exports=destination.parse(file.export, folder / "controller.toml"),
-        sigma_rules=folder / file.sigma.rules if file.sigma else None,
-        knobs=_checked_knobs(folder / "controller.toml", file.knobs),
+        exports=destination.parse(*_first((administrator.export, SYSTEM_FILE), (file.export, own))),
+        sigma_rules=_sigma_rules((administrator.sigma, SYSTEM_FILE), (file.sigma, own)),
+        knobs={**_checked_knobs(own, file.knobs), **_checked_knobs(SYSTEM_FILE, administrator.knobs)},
     )
+
+
+T = TypeVar("T")
+
+
+def _first(*found: tuple[T, Path]) -> tuple[T, Path]:
+    """The first value that is set, with the file that it stands in; else the last."""
+    return next((each for each in found if each[0]), found[-1])
+
+
+def _sigma_rules(*found: tuple[_Sigma | None, Path]) -> Path | None:
+    """Where Sigma rules are, a relative path beside the file that names it."""
+    table, place = _first(*found)
+    return place.parent / table.rules if table else None
 
 
 def with_port(settings: Settings, port: int) -> Settings:
