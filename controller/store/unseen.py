@@ -34,6 +34,8 @@ MAX_NOTES: Final = 200
 MAX_KEPT: Final = 10_000
 """Rows of one host that are kept; the oldest give way, and are counted."""
 _LATEST: Final = 10**17
+_NO_ENTRY: Final = frozenset({"kernel.lost.ordinary", "kernel.lost.commands"})
+"""Losses of what a container does of itself, and of what a visit that is known does: no entry is among them."""
 _t, _s, _a, _e, _r = table, record_sources, attributions, entries, records
 _LATE: Final = select(func.max(_s.c.entry_delay)).where(
     _s.c.host == bindparam("host"), _s.c.source == bindparam("source")
@@ -150,7 +152,7 @@ def _evidence(connection: Connection, row: RowMapping) -> unseen.Evidence:
     losses = select(events.c.body).where(rare, events.c.kind == "loss", events.c.time.between(*span))
     lost: dict[str, int] = {}
     for body in connection.execute(losses).scalars():
-        if body["cause"] != "kernel.lost.ordinary":  # what a container does of itself is no visit
+        if body["cause"] not in _NO_ENTRY:
             lost[body["cause"]] = min(_LATEST, lost.get(body["cause"], 0) + body["count"])
     configured = (
         select(configurations.c.body)

@@ -23,6 +23,7 @@ PAGES = {
     "session": "/sessions/{session}",
     "entries": "/entries",
     "records": "/records",
+    "coverage": "/coverage",
     "entries-filtered": "/entries?means=ns-join",
     "containers": "/containers",
     "container": "/containers/edge-1/web",
