@@ -39,7 +39,8 @@ enum event_kind {
 	EVENT_SIGNAL =
 		8, /* a signal that can end or stop the sensor was sent to it; the task is the sender */
 	EVENT_CONTACT =
-		9, /* a task connected to a unix socket of a runtime's daemon, or of who may be one */
+		9,	 /* a task connected to a unix socket of a runtime's daemon, or of who may be one */
+	EVENT_FLOW = 10, /* a task that is followed, or one of a container, and the network */
 };
 
 enum event_flag {
@@ -279,6 +280,25 @@ struct event_contact {
 	struct task_facts task;
 	struct ancestry ancestry;
 	char texts[CONTACT_TEXTS_LEN]; /* exe, argv */
+};
+
+enum flow {
+	FLOW_CONNECT = 1, /* a followed task connects */
+	FLOW_LISTEN = 2,  /* a followed task listens */
+	FLOW_STREAMS = 3, /* a program began with a socket as its standard input and output */
+};
+
+/* `head` is of the task. The address is the other side's, of who listens its own. */
+struct event_flow {
+	struct event_head head;
+	__u32 what;
+	__u32 mnt; /* the task's mount namespace */
+	__u16 family;
+	__u16 protocol;
+	__u16 port;
+	__u16 pad;
+	__u8 address[16];
+	char comm[COMM_LEN];
 };
 
 /* What a supervisor executed: a runtime, whose arguments name the exec. It is gone before /proc can be

@@ -9,8 +9,7 @@
  * and its count since the last collection is missing from the sum of the counts, but not from the tally.
  */
 #define TCP_SYN_SENT_STATE 2
-#define FAMILY_INET 2
-#define FAMILY_INET6 10
+#define TCP_LISTEN_STATE 10
 
 static __always_inline struct ordinary_tally *tally_of(u32 mnt)
 {
@@ -196,10 +195,12 @@ ON_RAW_TRACEPOINT_TOO(sched_process_exec, on_ordinary_exec)
 	u32 old_tid = ctx->args[1];
 	u32 mnt = own_mount(task);
 
-	if (!mnt)
-		return 0;
 	mark = marks_lookup(&old_tid);
-	if (mark && !is_released(mark))
+	if (mark && is_released(mark))
+		mark = 0;
+	if (mnt || mark)
+		judge_streams(task, mark);
+	if (!mnt || mark)
 		return 0;
 	READ(mm, task->mm);
 	if (mm)
@@ -247,8 +248,11 @@ ON_RAW_TRACEPOINT(inet_sock_set_state)
 	u32 zero = 0;
 	int state = ctx->args[2];
 
+	if (state == TCP_LISTEN_STATE)
+		tell_flow(task, sock, FLOW_LISTEN);
 	if (state != TCP_SYN_SENT_STATE)
 		return 0;
+	tell_flow(task, sock, FLOW_CONNECT);
 	key.mnt = own_mount(task);
 	if (!key.mnt || !key_of_connect(sock, &key))
 		return 0;

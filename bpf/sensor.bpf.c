@@ -60,6 +60,7 @@ static __always_inline u64 result_in(u64 registers)
 #include "runtime.h"
 #include "stray.h"
 #include "reach.h"
+#include "flow.h"
 
 #include "setns.h"
 #include "fork.h"

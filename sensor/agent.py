@@ -25,6 +25,7 @@ from sensor.entry.contacts import Contacts
 from sensor.entry.doors import Doors
 from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
+from sensor.entry.network import Network
 from sensor.entry.report import Reporter, wall_clock
 from sensor.entry.served import Daemons
 from sensor.fault import ExitCode, Fault
@@ -40,6 +41,7 @@ from sensor.recall import Recalled
 from sensor.records.kubernetes import AuditLog
 from sensor.records.said import record
 from sensor.records.sources import Sources
+from sensor.talk import Talk
 from sensor.watch import Watch
 from sensor.who.asking import Asking
 from sensor.wire import Event, Loss
@@ -101,7 +103,13 @@ class Agent:
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
         self.watch.configured = Configured(next_id, emit, redactor.argv, host)
-        self.watch.contacts = Contacts(Daemons(map(str, config.docker.sockets)), count, asking.contacted)
+        self.talk = Talk(
+            self.watch,
+            Contacts(Daemons(map(str, config.docker.sockets)), count, asking.contacted),
+            Network(containers.at_mount, lineage, next_id, wall_clock),
+            reporter,
+            doors,
+        )
         self.activities = Activities(
             containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
         )
@@ -150,7 +158,14 @@ class Agent:
             folder = None
         try:
             raw = self.recorder.event if self.recorder else None
-            receive = receiver(self._feed, self._undecodable, raw, self.life.signalled, self.watch.contacted)
+            receive = receiver(
+                self._feed,
+                self._undecodable,
+                raw,
+                self.life.signalled,
+                self.talk.contacted,
+                self.talk.flowed,
+            )
             probe = open_probe(loader, receive, self._hook, folder)
         except ProbeError as error:
             raise _fault(error) from error

@@ -19,7 +19,6 @@ from sensor.enrich.known import Known
 from sensor.entry import visitors
 from sensor.entry.arrivals import Arrivals, Stand
 from sensor.entry.configured import Configured
-from sensor.entry.contacts import Contacts
 from sensor.entry.crossing import (
     Arrived,
     Attempted,
@@ -39,11 +38,10 @@ from sensor.entry.left_out import LeftOut
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.probe import Probe
-from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.recall import Recall, Recalled
 from sensor.waiting import Incomplete, Waiting
-from sensor.wire import Event, Missing, Update
+from sensor.wire import Connection, Contact, Event, Missing, Update
 
 _NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
 """Why a crossing is given up, so that the kernel need not follow it either."""
@@ -112,8 +110,6 @@ class Watch:
         self.left_out = LeftOut(reporter.next_id, emit)
         self.configured: Configured | None = None
         """Set where it is to be told how containers are configured."""
-        self.contacts: Contacts | None = None
-        """Set where it is to be told who talks to the daemons."""
         self.probe: Probe | None = None
         """Set once the programs are loaded: events may come before `open_probe` has returned."""
 
@@ -195,15 +191,15 @@ class Watch:
         for outcome in self._arrivals.feed(event):
             self._act(outcome)
 
-    def contacted(self, seen: Contact) -> None:
-        """Somebody connected to a unix socket of a daemon, or of who may be one."""
-        listeners = self.probe.listeners if self.probe else None
-        served = self.contacts.take(seen, listeners) if self.contacts else None
-        if served is not None and seen.connects:
-            session = self._tracker.session_of(seen.head.cookie)
-            contact = self._reporter.contacted(seen, served, session, self._doors.inside)
-            container = contact["container"]
-            self._send(contact, container["id"] if container else None, contact["missing"])
+    def session_of(self, cookie: int) -> str | None:
+        """The id of the session that a crossing opened or stands in; None where it is in none."""
+        opened = self._tracker.session_of(cookie)
+        return None if opened is None else self._reporter.begun(opened)[0]
+
+    def tell(self, event: Contact | Connection) -> None:
+        """Send what was seen of a process; its container may be described better later."""
+        container = event["container"]
+        self._send(event, container["id"] if container else None, event["missing"])
 
     def reconcile(self) -> None:
         """End sessions whose exits were lost. Looks at /proc, for the processes of open sessions alone."""

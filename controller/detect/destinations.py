@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a command line says that it connects to."""
+"""Where a command line says that it connects to, and what is known of some places."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ def only_loopback(arguments: Sequence[str]) -> bool:
     """
     operands = [each for each in arguments if not each.startswith("-") and not _NO_PLACE.fullmatch(each)]
     return bool(operands) and all(map(_LOOPBACK.fullmatch, operands))
+
+
+METADATA: Final = {
+    "169.254.169.254": "the metadata service of this cloud (AWS, Azure, Google, OpenStack)",
+    "fd00:ec2::254": "the metadata service of AWS by IPv6",
+    "fd20:ce::254": "the metadata service of Google by IPv6",
+    "169.254.170.2": "the credentials of an ECS task",
+    "169.254.170.23": "the credentials of an EKS pod",
+    "fd00:ec2::23": "the credentials of an EKS pod by IPv6",
+    "100.100.100.200": "the metadata service of Alibaba Cloud",
+    "192.0.0.192": "the metadata service of Oracle Cloud",
+}
+"""Addresses that hand a workload the credentials of its machine, by their providers' documents."""

@@ -130,7 +130,7 @@ class Judging:
 
     def see_alone(self, connection: Connection, host: Host, event: Event) -> None:
         """An event of no visit: what is found in it is the alert of its container, or of what was asked for."""
-        if event["kind"] == "contact" and event["container"] is None:
+        if event["kind"] in {"connection", "contact"} and event["container"] is None:
             return  # of the host itself
         if event["kind"] == "activity":
             self._see_own(connection, host, event)

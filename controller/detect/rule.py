@@ -31,9 +31,9 @@ Event: TypeAlias = "Mapping[str, Any]"
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 """Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
-ALONE: Final = frozenset({"activity", "configuration", "contact", "record"})
+ALONE: Final = frozenset({"activity", "configuration", "connection", "contact", "record"})
 """Kinds that need not belong to a visit. A rule sees them with a visit that holds nothing, unless they are part of
-one ("contact" may be), and its KINDS name them."""
+one ("contact" and "connection" may be), and its KINDS name them."""
 
 ADMIN_MEANS: Final[dict[str, str]] = {
     "docker-exec": "docker exec",

@@ -70,7 +70,15 @@ def sentence(
 
 def alone(host: str, event: Event) -> str:
     """What happened to a container, or by it, without a visit."""
-    return (_configured if event["kind"] == "configuration" else _contacted)(host, event)
+    tells = {"configuration": _configured, "contact": _contacted, "connection": _connected}
+    return tells[event["kind"]](host, event)
+
+
+def _connected(host: str, event: Event) -> str:
+    far = _name(f"{event['address']} port {event['port']}")
+    return (
+        f"{_what(event)} on {_name(host)} has {_name(_base_name(event['process']))} on a connection to {far}"
+    )
 
 
 def _contacted(host: str, event: Event) -> str:

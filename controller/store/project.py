@@ -250,6 +250,7 @@ _PROJECTIONS: Final[dict[str, Callable[[Connection, str, Mapping[str, Any]], Non
     "activity": _activity,
     "configuration": _configuration,
     "contact": _contact,
+    "connection": _contact,
     "record": _record,
     "update": _update,
 }

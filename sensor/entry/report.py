@@ -317,8 +317,8 @@ class Reporter:
             **self._by_whom(crossing.cookie, None),
         )
 
-    def contacted(self, seen: Seen, served: Served, session: int | None, inside: Inside) -> Contact:
-        """Somebody connected to a daemon's socket, of a `session` by its cookie; `inside` finds containers."""
+    def contacted(self, seen: Seen, served: Served, session: str | None, inside: Inside) -> Contact:
+        """Somebody connected to a daemon's socket, in a `session` or in none; `inside` finds containers."""
         task = seen.task
         process, missing = client_of(seen, self._redact, self._user_name)
         within = inside(task.ns.mnt, task.cgroup, task.cgroup_parent)
@@ -330,7 +330,7 @@ class Reporter:
             time=self._wall(seen.head.time),
             mono=seen.head.time,
             kind="contact",
-            session=None if session is None else self._sessions.get(session),
+            session=session,
             runtime=served.runtime,
             place=served.path,
             daemon=daemon,

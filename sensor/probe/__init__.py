@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sensor.probe.contacts import Contact, is_contact
 from sensor.probe.contacts import decode as decode_contact
+from sensor.probe.flows import Flow, is_flow
+from sensor.probe.flows import decode as decode_flow
 from sensor.probe.hooks import Best
 from sensor.probe.layout import KernelEvent, Undecodable, decode
 from sensor.probe.signals import Signal, is_signal
@@ -120,6 +122,7 @@ def receiver(
     on_raw: Receive | None = None,
     on_signal: Callable[[Signal], None] = lambda _signal: None,
     on_contact: Callable[[Contact], None] = lambda _contact: None,
+    on_flow: Callable[[Flow], None] = lambda _flow: None,
 ) -> Receive:
     """Decodes a record for the one whose it is; `on_raw`, which records, gets it as it is."""
 
@@ -131,6 +134,8 @@ def receiver(
                 return on_signal(decode_signal(raw))
             if is_contact(raw):
                 return on_contact(decode_contact(raw))
+            if is_flow(raw):
+                return on_flow(decode_flow(raw))
             event = decode(raw)
         except Undecodable as error:
             return on_undecodable(str(error))

@@ -24,10 +24,11 @@ class Kind(IntEnum):
     REACHED = 7
     SIGNAL = 8
     CONTACT = 9
+    FLOW = 10
 
 
 class How(IntEnum):
-    """enum reach: how somebody came to a container without a namespace of it."""
+    """enum reach."""
 
     CGROUP = 1
     TRACE = 2
@@ -163,7 +164,7 @@ class Exec:
     argv: list[str] | None
     argv_cut: bool
     exe_mnt: int = 0
-    """Mount namespace that the executable lies in; 0 for a file in memory."""
+    """Mount namespace of the executable; 0 for a file in memory."""
     cwd_mnt: int = 0
 
 
@@ -258,7 +259,7 @@ def _namespaces(data: bytes, offset: int) -> NsSet:
 def read_facts(data: bytes, offset: int) -> Facts:
     """Struct task_facts at an offset."""
     *numbers, comm, cgroup, parent = FACTS.unpack_from(data, offset)
-    rest: list[Any] = [*numbers[10:], _name(comm), _name(cgroup), _name(parent)]
+    rest: list[Any] = [*numbers[10:], *map(_name, (comm, cgroup, parent))]
     return Facts(NsSet._make(numbers[:10]), *rest)
 
 
@@ -270,8 +271,8 @@ def _step(data: bytes, offset: int) -> Step:
 
 def read_ancestry(data: bytes, offset: int) -> tuple[Step, ...]:
     """Struct ancestry at an offset."""
-    (length,) = struct.unpack_from("=I", data, offset)
-    return tuple(_step(data, offset + 8 + i * ANCESTOR.size) for i in range(min(length, _ANCESTORS)))
+    length = min(struct.unpack_from("=I", data, offset)[0], _ANCESTORS)
+    return tuple(_step(data, offset + 8 + i * ANCESTOR.size) for i in range(length))
 
 
 def _path(raw: bytes) -> str:
@@ -305,8 +306,7 @@ def _setns(data: bytes) -> Setns:
     at = HEAD.size
     (previous,) = struct.unpack_from("=Q", data, at)
     home, joined = _namespaces(data, at + 8), _namespaces(data, at + 8 + NS.size)
-    sizes = _SETNS_SIZES.unpack_from(data, at + 8 + 2 * NS.size)
-    exe_len, argv_len, _, runtime_pid, runtime_len, _ = sizes
+    exe_len, argv_len, _, runtime_pid, runtime_len, _ = _SETNS_SIZES.unpack_from(data, at + 8 + 2 * NS.size)
     exe, argv, runtime = texts_in(data, SETNS_TEXTS, exe_len, argv_len, runtime_len)
     return Setns(
         head,
@@ -330,8 +330,8 @@ def _fork(data: bytes) -> Fork:
 
 def _exit(data: bytes) -> Exit:
     status, calls = struct.unpack_from("=2I", data, HEAD.size)
-    at = HEAD.size + 8
-    return Exit(read_head(data), status, calls, _namespaces(data, at), _namespaces(data, at + NS.size))
+    both = (_namespaces(data, HEAD.size + 8 + index * NS.size) for index in (0, 1))
+    return Exit(read_head(data), status, calls, *both)
 
 
 def _reached(data: bytes) -> Reached:

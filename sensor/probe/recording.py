@@ -18,6 +18,7 @@ import msgpack
 from sensor.enrich.known import Known
 from sensor.fault import ExitCode, Fault
 from sensor.probe.contacts import is_contact
+from sensor.probe.flows import is_flow
 from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Undecodable, decode
 from sensor.probe.signals import is_signal
 from sensor.wire import Container
@@ -88,7 +89,7 @@ def _rest(path: Path, parts: Iterator[Any]) -> Iterator[Part]:
         for part in parts:
             match part:
                 case [1, bytes(raw)]:
-                    if not is_signal(raw) and not is_contact(raw):
+                    if not (is_signal(raw) or is_contact(raw) or is_flow(raw)):
                         yield decode(raw)
                 case [2, str(name), int(pid), int(start), dict(namespaces), dict(container)]:
                     yield _known(name, pid, start, namespaces, container)

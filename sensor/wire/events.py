@@ -231,6 +231,25 @@ class Contact(_Event):
     missing: dict[str, Missing]
 
 
+class Connection(_Event):
+    """What a process of a session does on the network; or a program that began on one end of a connection."""
+
+    kind: Literal["connection"]
+    session: str | None
+    """The session that it belongs to. None: a container's own process, of which "streams" alone is told."""
+    what: Literal["connect", "listen", "streams"]
+    """"streams": the program's standard input and output are this connection."""
+    container: Container | None
+    """The container that the process is in; None: in none that is known."""
+    process: Ancestor
+    protocol: str
+    """"tcp", "udp", or the number of another."""
+    address: str
+    """Of the other side; of who listens, its own."""
+    port: int
+    missing: dict[str, Missing]
+
+
 class Configuration(_Event):
     """How a container is configured: at its start or when the sensor finds it, and anew when that changed."""
 
@@ -314,6 +333,7 @@ Event = (
     | Loss
     | Activity
     | Contact
+    | Connection
     | Configuration
     | Record
     | AgentNote
@@ -332,6 +352,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "loss": Loss,
     "activity": Activity,
     "contact": Contact,
+    "connection": Connection,
     "configuration": Configuration,
     "record": Record,
     "agent": AgentNote,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.probe import BPF_SOURCES, contacts, layout, ordinary, signals
+from sensor.probe import BPF_SOURCES, contacts, flows, layout, ordinary, signals
 from sensor.probe.counters import COUNTERS
 
 PROGRAM = """
@@ -34,6 +34,7 @@ int main(void) {
     P("MARK", sizeof(struct mark)); P("BUDGET", sizeof(struct budget));
     P("COUNTERS", COUNTERS);
     P("REACHED_TEXTS", offsetof(struct event_reached, texts)); P("REACHED_BY", offsetof(struct event_reached, by));
+    P("FLOW", sizeof(struct event_flow));
     P("LISTENING", sizeof(struct listening)); P("CONTACT_TASK", offsetof(struct event_contact, task));
     P("CONTACT_TEXTS", offsetof(struct event_contact, texts));
     P("ORDINARY_KEY", sizeof(struct ordinary_key));
@@ -71,6 +72,7 @@ def test_the_compiler_and_the_decoder_agree_on_every_size_and_offset(tmp_path: P
         "COUNTERS": len(COUNTERS),
         "REACHED_TEXTS": layout.REACHED_TEXTS,
         "REACHED_BY": layout.REACHED_BY,
+        "FLOW": flows.FLOW_SIZE,
         "LISTENING": contacts.LISTENING.size,
         "CONTACT_TASK": contacts.CONTACT_TASK,
         "CONTACT_TEXTS": contacts.CONTACT_TEXTS,

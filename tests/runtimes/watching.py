@@ -20,12 +20,14 @@ from sensor.entry.configured import Configured
 from sensor.entry.contacts import Contacts
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
+from sensor.entry.network import Network
 from sensor.entry.report import Reporter, wall_clock
 from sensor.entry.served import Daemons
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
 from sensor.probe.hooks import Best
 from sensor.probe.recording import Recorder
+from sensor.talk import Talk
 from sensor.watch import Watch
 from sensor.who.asking import Asking
 from sensor.wire.redact import Redactor
@@ -73,9 +75,10 @@ class Watching:
         self.watch.configured = Configured(
             lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
         )
-        self.watch.contacts = Contacts(Daemons(), self.counters.add, asking.contacted)
+        network = Network(containers.at_mount, lineage, lambda: f"host/boot/{next(numbers)}", wall_clock)
+        talk = Talk(self.watch, Contacts(Daemons(), self.counters.add, asking.contacted), network, reporter, doors)
         raw = recorder.event if recorder else None
-        receive = receiver(self.watch.feed, self._fail, raw, on_contact=self.watch.contacted)
+        receive = receiver(self.watch.feed, self._fail, raw, on_contact=talk.contacted, on_flow=talk.flowed)
         self.probe = open_probe(loader, receive, best_hook)
         self.watch.sweep(self.probe)
         self.metadata.start()

@@ -237,6 +237,18 @@ EVENTS: dict[str, dict[str, Any]] = {
         because="changed",
         missing={"settings.ports": "unknown"},
     ),
+    "connection": event(
+        "connection",
+        16,
+        session=identity(1),
+        what="streams",
+        container=CONTAINER,
+        process={**ANCESTOR, "side": "container"},
+        protocol="tcp",
+        address="2001:db8::1",
+        port=4444,
+        missing={},
+    ),
     "contact": event(
         "contact",
         15,

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real visitor does on the network, and a shell on a connection, of a visit or of a container by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.runtimes.conftest import IMAGE
+from tests.runtimes.watching import Watching
+from vagrant.local.dockerd import Dockerd
+
+pytestmark = pytest.mark.runtimes
+
+BOTH = "nc -l -p 4001 </dev/null >/dev/null & sleep 1; nc 127.0.0.1 4001 -e /bin/sh; wait"
+
+
+def seen(events: list[Any], what: str) -> list[Any]:
+    return [event for event in events if event["kind"] == "connection" and event["what"] == what]
+
+
+def test_what_a_session_connects_to_and_listens_on_is_told(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    entered = container()
+    watching.known(entered)
+    session = watching.visit(lambda: dockerd.exec(entered, "sh", "-c", BOTH), entered)
+    (listens,) = seen(session, "listen")
+    (connects,) = seen(session, "connect")
+    assert listens["port"] == connects["port"] == 4001
+    assert (listens["process"]["comm"], listens["protocol"]) == ("nc", "tcp")
+    assert connects["address"] == "127.0.0.1"
+    assert connects["container"]["id"] == entered
+
+
+def test_a_shell_of_a_session_on_a_connection_is_told(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    entered = container()
+    watching.known(entered)
+    session = watching.visit(lambda: dockerd.exec(entered, "sh", "-c", BOTH), entered)
+    (streams,) = seen(session, "streams")
+    assert (streams["address"], streams["port"], streams["process"]["comm"]) == ("127.0.0.1", 4001, "sh")
+    assert streams["process"]["side"] == "container"
+
+
+def test_a_shell_of_a_containers_own_on_a_connection_is_told_and_nothing_else_of_it(
+    dockerd: Dockerd, watching: Watching
+) -> None:
+    own = dockerd.run(IMAGE, "sh", "-c", f"sleep 1; {BOTH}; sleep 600")
+    try:
+        watching.until(lambda: bool(watching.of("connection", own)))
+        watching.pump(0.5)
+    finally:
+        dockerd.docker("rm", "-f", own)
+    (told,) = watching.of("connection", own)
+    assert (told["what"], told["session"], told["process"]["comm"]) == ("streams", None, "sh")
+
+
+def test_a_session_that_has_pipes_or_a_file_has_no_connection(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    entered = container()
+    watching.known(entered)
+    session = watching.visit(lambda: dockerd.exec(entered, "sh", "-c", "echo | sh; sh </dev/null"), entered)
+    assert [event for event in session if event["kind"] == "connection"] == []
