@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,3 +38,8 @@ METADATA: Final = {
     "192.0.0.192": "the metadata service of Oracle Cloud",
 }
 """Addresses that hand a workload the credentials of its machine, by their providers' documents."""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only the same network namespace is reached there. ValueError: it is no address."""
+    return ip_address(address).is_loopback

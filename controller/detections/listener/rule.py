@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
+from controller.detect.destinations import is_loopback
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Listening socket opened in a session"
@@ -28,7 +27,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     """Low on the loopback: only the container itself, or its pod, reaches that."""
     if visit.entry is None or event["what"] != "listen":
         return None
-    inside = ip_address(event["address"]).is_loopback
+    inside = is_loopback(event["address"])
     where = f"{event['address']} port {event['port']}"
     reach = "the loopback" if inside else "an address that others reach"
     return Finding(
