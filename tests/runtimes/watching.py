@@ -76,7 +76,9 @@ class Watching:
             lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
         )
         network = Network(containers.at_mount, lineage, lambda: f"host/boot/{next(numbers)}", wall_clock)
-        talk = Talk(self.watch, Contacts(Daemons(), self.counters.add, asking.contacted), network, reporter, doors)
+        talk = Talk(
+            self.watch, Contacts(Daemons(), self.counters.add, asking.contacted), network, reporter, doors
+        )
         raw = recorder.event if recorder else None
         receive = receiver(self.watch.feed, self._fail, raw, on_contact=talk.contacted, on_flow=talk.flowed)
         self.probe = open_probe(loader, receive, best_hook)
