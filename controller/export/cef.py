@@ -72,7 +72,7 @@ def _alert(item: Item) -> tuple[tuple[str, str], dict[str, Any]]:
         "msg": alert["sentence"],
         "reason": reasons or None,
         "outcome": alert["state"],
-        "suser": alert["user"],
+        "suser": alert.get("principal") or alert["user"],
         "cnt": alert["events"],
         "start": alert["first_seen_ns"] // 1_000_000,
         "end": alert["last_seen_ns"] // 1_000_000,

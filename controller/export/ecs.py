@@ -65,7 +65,7 @@ def _alert(item: Item) -> dict[str, Any]:
         "rule": {"name": alert["title"], "id": ",".join(alert["detections"])},
         "threat": {"framework": "MITRE ATT&CK", "technique": {"id": list(alert.get("techniques", ()))}},
         "container": _container(alert["container"]),
-        "user": {"name": alert["user"]} if alert["user"] else None,
+        "user": _known({"name": alert.get("principal") or alert["user"]}),
         "nsentry": {
             "alert": {
                 **{name: alert[name] for name in ("id", "state", "session", "means", "assignee")},

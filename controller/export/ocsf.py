@@ -73,7 +73,7 @@ def _finding(item: Item) -> dict[str, Any]:
                     "session": alert["session"],
                     "means": alert["means"],
                     "state": alert["state"],
-                    "user": alert["user"],
+                    "user": alert.get("principal") or alert["user"],
                     "assignee": alert["assignee"],
                     **_marks(item),
                 }
