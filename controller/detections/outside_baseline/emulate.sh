@@ -14,11 +14,11 @@ start() {
     docker run --detach --rm --network=none --user=65534:65534 --name="${name#/}-$1" --tmpfs=/tmp:exec \
         --label="nsentry.emulation=$label" --entrypoint=sh "$image" -c "$2"
 }
-start 2 'sleep 1; ls / >/dev/null; sleep 60'
+start 2 'sleep 1; /bin/busybox ls / >/dev/null; sleep 60'
 tries=0
 until nsentry-controller baseline ready "image $image" 2>/dev/null; do
     tries=$((tries + 1))
     [ "$tries" -lt 40 ] || { echo "no baseline of $image within 20 s: is the sensor watching?" >&2; exit 1; }
     sleep 0.5
 done
-start 3 "sleep 2; cp /bin/busybox /tmp/never-seen-$label && /tmp/never-seen-$label sleep 30"
+start 3 "sleep 2; /bin/busybox cp /bin/busybox /tmp/busybox && /tmp/busybox sleep 30"
