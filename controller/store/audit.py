@@ -30,7 +30,8 @@ class AuditView(TypedDict):
     actor: str
     action: str
     """exception.add | exception.remove | exception.extend | approval.add | approval.revoke | knob.set |
-    knob.unset"""
+    knob.unset | baseline.accept | baseline.reject | baseline.approve | baseline.learning | baseline.ready |
+    baseline.frozen"""
     object: str
     """Which: the name of the exception or knob, the number of the approval."""
     detail: dict[str, Any]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import and_, func, select, update
 
 from controller.detect.baseline import Normal, State, Trait
+from controller.store import audit
 from controller.store.baseline_tables import baseline_traits, baselines
 from controller.store.dialect import insert_new
 from controller.store.views import rfc3339
@@ -130,6 +131,7 @@ def approve(
         pending = and_(_keys(subject, traits), _t.c.status != "known")
         new += connection.execute(update(_t).where(pending).values(status="known", author=author)).rowcount
         _touch(connection, subject, by)
+        audit.write(connection, now, author, "baseline.approve", subject, {"of": session, "traits": len(traits)})
     return new
 
 
@@ -143,6 +145,9 @@ def decide(
     mine = and_(_t.c.subject == subject, which, _t.c.status != status)
     count = connection.execute(update(_t).where(mine).values(status=status, author=author)).rowcount
     _touch(connection, subject, (author, now))
+    detail = {"traits": count, "keys": sorted(keys)[:20] if keys is not None else "all that waited"}
+    word = "accept" if status == "known" else "reject"
+    audit.write(connection, now, author, f"baseline.{word}", subject, detail)
     return count
 
 
@@ -158,7 +163,10 @@ def set_state(
         values["until"] = (
             func.min(_b.c.until, now) if connection.dialect.name == "sqlite" else func.least(_b.c.until, now)
         )
-    return connection.execute(update(_b).where(_b.c.subject == subject).values(**values)).rowcount == 1
+    changed_any = connection.execute(update(_b).where(_b.c.subject == subject).values(**values)).rowcount == 1
+    if changed_any:
+        audit.write(connection, now, author, f"baseline.{wanted}", subject, {})
+    return changed_any
 
 
 def bring(

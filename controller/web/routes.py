@@ -12,7 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from controller.web import bulk, errors, login, normal, static, triage, views
+from controller.web import baselines, bulk, errors, login, normal, static, triage, views
 from controller.web.alert import alert_json, alert_page
 from controller.web.alerts import alert_row, alerts_counts, alerts_json, alerts_page
 from controller.web.containers import container_json, container_page, containers_json, containers_page
@@ -50,6 +50,7 @@ pages: list[BaseRoute] = [
     Route("/coverage.json", coverage_json),
     Route("/sessions", sessions_page),
     Route("/sessions.json", sessions_json),
+    Route("/sessions/{session:path}/approve", change(baselines.approve), methods=["POST"]),
     Route("/sessions/{session:path}.json", session_json),
     Route("/sessions/{session:path}", session_page),
     Route("/containers", containers_page),
@@ -77,6 +78,12 @@ pages: list[BaseRoute] = [
     Route("/approvals/{number:int}.json", normal.approval_json),
     Route("/approvals/{number:int}", normal.approval_page),
     Route("/approvals/{number:int}/revoke", change(normal.revoke_approval), methods=["POST"]),
+    Route("/baselines", baselines.baselines_page),
+    Route("/baselines.json", baselines.baselines_json),
+    Route("/baselines/{subject:path}/decide", change(baselines.decide), methods=["POST"]),
+    Route("/baselines/{subject:path}/state", change(baselines.state), methods=["POST"]),
+    Route("/baselines/{subject:path}.json", baselines.baseline_json),
+    Route("/baselines/{subject:path}", baselines.baseline_page),
     Route("/audit", normal.audit_page),
     Route("/audit.json", normal.audit_json),
     Route("/live", live),

@@ -66,3 +66,25 @@ def test_a_change_without_the_forms_token_is_refused(served, path):
     headers = {"origin": served.url}
     answer = served.ask("POST", path, served.session_of("ada"), data={"csrf": "guess"}, headers=headers)
     assert answer.status_code == 403
+
+
+def test_what_waits_in_a_baseline_is_accepted_and_frozen_by_page(open_page, served):
+    """From the list to a frozen baseline, and each step in the audit log."""
+    page = open_page("/baselines")
+    first = page.locator("td a.open").first
+    subject = first.inner_text()
+    first.click()
+    page.wait_for_selector("h1")
+    assert page.inner_text("h1") == subject
+    page.click("text=Reject >> nth=0")
+    page.wait_for_selector("text=rejected")
+    page.click("text=Freeze")
+    page.wait_for_selector("text=Thaw")
+    (kept,) = [row for row in served.read("baseline", "list") if row["subject"] == subject]
+    assert (kept["state"], kept["author"], kept["rejected"]) == ("frozen", "ada", 1)
+    if folder := os.environ.get("NSENTRY_PICTURES"):
+        page.screenshot(path=f"{folder}/baseline.png", full_page=True)
+        page.goto("/baselines")
+        page.screenshot(path=f"{folder}/baselines.png", full_page=True)
+    page.goto("/audit")
+    assert "baseline.frozen" in page.inner_text("table")
