@@ -131,7 +131,9 @@ def approve(
         pending = and_(_keys(subject, traits), _t.c.status != "known")
         new += connection.execute(update(_t).where(pending).values(status="known", author=author)).rowcount
         _touch(connection, subject, by)
-        audit.write(connection, now, author, "baseline.approve", subject, {"of": session, "traits": len(traits)})
+        audit.write(
+            connection, now, author, "baseline.approve", subject, {"of": session, "traits": len(traits)}
+        )
     return new
 
 
