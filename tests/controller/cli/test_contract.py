@@ -38,7 +38,9 @@ ALL = dict(commands())
 
 def test_the_verbs_of_the_contract_are_there():
     wanted = {
-        *((verb,) for verb in ("serve", "init", "doctor", "login-link", "report", "export")),
+        *((verb,) for verb in ("serve", "init", "doctor", "login-link", "report")),
+        *(("export", what) for what in ("alerts", "events")),
+        *(("exceptions", verb) for verb in ("add", "list", "remove")),
         ("token", "create"),
         *(("sensors", verb) for verb in ("list", "show", "revoke")),
         *(
