@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from controller.detect.visits import Visited, Withheld
     from controller.store.raising import NewAlert
 
+PRUNE_EACH: Final = 256
+"""Batches between two looks at what is kept of records that were decided."""
 WITHDRAWN: Final = "the visit was a health check that its container declares, which the sensor learned late"
 
 
@@ -45,6 +47,7 @@ class Judging:
         self._visits = Visits()
         self._held: Held | None = None
         self._joining = Joining()
+        self._batches = 0
         self._own = own.Own()
         self._names: Mapping[str, str] = {}
         self._waiting: dict[str, Host] = {}
@@ -207,6 +210,9 @@ class Judging:
     def _cover(self, connection: Connection, changed: Iterable[str]) -> None:
         """Records whose entry did not come in time, and those whose entry came after all with what `changed`."""
         now = self._clock()
+        self._batches += 1
+        for host in self._names if self._batches % PRUNE_EACH == 0 else ():
+            counters.add(connection, "coverage.forgotten", unseen.prune(connection, host))
         for row in unseen.decide(connection, now):
             counters.add(connection, f"coverage.{row['cause']}")
             event = records.event(connection, row["host"], row["record"])

@@ -119,7 +119,7 @@ def _process(process: Mapping[str, Any], parent: Mapping[str, Any] | None) -> di
             "args": process["argv"],
             "args_count": len(process["argv"]) if process["argv"] is not None else None,
             "command_line": command_line(process),
-            "working_directory": process["cwd"],
+            "working_directory": process.get("cwd"),
             "parent": _known(
                 {
                     "pid": parent["pid"],
@@ -129,7 +129,7 @@ def _process(process: Mapping[str, Any], parent: Mapping[str, Any] | None) -> di
                 }
             )
             if parent
-            else {"pid": process["ppid"]},
+            else _known({"pid": process.get("ppid")}),
         }
     )
 

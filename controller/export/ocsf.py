@@ -201,7 +201,7 @@ def _process(process: Mapping[str, Any], container: Mapping[str, Any] | None) ->
             "user": _user(process),
             "session": {"terminal": process["tty"]} if process.get("tty") else None,
             "container": _container(container),
-            "parent_process": {"pid": process["ppid"]},
+            "parent_process": {"pid": process["ppid"]} if "ppid" in process else None,
         }
     )
 

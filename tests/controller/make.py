@@ -235,6 +235,16 @@ def contact(sequence: int, **more: Any) -> dict[str, Any]:
     return _event("contact", sequence, HOST, **{**known, **more})
 
 
+def connection(sequence: int, **more: Any) -> dict[str, Any]:
+    """What a visit reached by the network."""
+    known = {
+        name: value
+        for name, value in EVENTS["connection"].items()
+        if name not in {"id", "time", "mono", "kind"}
+    }
+    return _event("connection", sequence, HOST, **{**known, **more})
+
+
 def one_of_each() -> list[dict[str, Any]]:
     """An event of every kind that the wire knows, of one host."""
     made = [
@@ -253,6 +263,7 @@ def one_of_each() -> list[dict[str, Any]]:
         configuration(13),
         record(14),
         contact(15),
+        connection(16),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made
