@@ -11,7 +11,8 @@ import click
 
 from controller.cli import output, times
 from controller.cli.group import FailedError
-from controller.detect import attack, catalogue, check, examples
+from controller.cli.proven import coverage
+from controller.detect import catalogue, check, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,40 +153,7 @@ def backtest(
         raise FailedError(f"the rule raised an exception on {done.errors} events: the log above says which")
 
 
-@detections.command()
-@output.as_json
-def coverage(*, json_: bool) -> None:
-    r"""ATT&CK techniques, and the detections that look for each.
-
-    \b
-    Examples:
-      nsentry-controller detections coverage
-      nsentry-controller detections coverage --json
-    """
-    by_technique: dict[str, list[str]] = {}
-    for each in _loaded():
-        for technique in each.techniques:
-            by_technique.setdefault(technique, []).append(each.id)
-    known = attack.techniques()
-    rows = [
-        {
-            "technique": technique,
-            "name": known[technique].name,
-            "tactics": list(known[technique].tactics),
-            "detections": by_technique[technique],
-        }
-        for technique in sorted(by_technique)
-        if technique in known
-    ]
-    if json_:
-        output.json_lines(rows)
-        return
-    columns = {
-        "TECHNIQUE": lambda row: row["technique"],
-        "DETECTIONS": lambda row: " ".join(row["detections"]),
-        "NAME": lambda row: row["name"],
-    }
-    output.table(columns, rows, "No detections.")
+detections.add_command(coverage)
 
 
 COUNTS = ("evaluations", "findings", "errors", "slow", "skipped", "cpu_us")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 
 from controller.detect import catalogue
-from controller.store import alerts, troubles
+from controller.store import alerts, emulations, troubles
 from controller.web import markdown, render
 from controller.web.filters import OPEN
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from controller.store.emulations import Proof
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,10 @@ def detections_page(request: Request) -> Response:
 
 def detections_json(request: Request) -> Response:
     """The same for programs."""
-    rows = [{**_plain(each), "open_alerts": count} for each, count in _with_counts(request)]
+    rows = [
+        {**_plain(each), "open_alerts": count, "proofs": proofs}
+        for each, count, proofs in _with_counts(request)
+    ]
     return render.json_response({"detections": rows, "troubles": _troubles(request)})
 
 
@@ -85,11 +90,16 @@ def detection_json(request: Request) -> Response:
     return render.json_response(_plain(_load(request)))
 
 
-def _with_counts(request: Request) -> list[tuple[Described, int]]:
+def _with_counts(request: Request) -> list[tuple[Described, int, list[Proof]]]:
+    """Each with its open alerts, and what came of its latest emulation on each host."""
     with request.app.state.store.read() as connection:
         facets = alerts.facets(connection, OPEN, top=1000)
+        proofs = emulations.proofs(connection)
     counts = {each["value"]: each["count"] for each in facets["detection"]}
-    return [(each, counts.get(each.id, 0)) for each in described().values()]
+    return [
+        (each, counts.get(each.id, 0), [proof for proof in proofs if proof["detection"] == each.id])
+        for each in described().values()
+    ]
 
 
 def _load(request: Request) -> Described:

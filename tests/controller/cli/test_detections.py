@@ -60,13 +60,22 @@ def test_test_tells_each_problem_and_ends_with_1(run, tmp_path):
     assert "1 of 1 detections have problems: ns_join" in result.stderr
 
 
-def test_coverage_names_techniques_and_their_detections(run):
-    result = run("detections", "coverage", "--json")
-    by_id = {each["technique"]: each for each in lines(result)}
-    wanted = ["api_bypass", "excess_privilege", "interactive_shell", "ns_join", "unrecorded_entry"]
-    assert [each for each in by_id["T1609"]["detections"] if each in wanted] == wanted
+def test_coverage_names_techniques_their_detections_and_that_none_is_proven_before_anything_ran(run):
+    by_id = {each["technique"]: each for each in lines(run("detections", "coverage", "--json"))}
+    assert {"excess_privilege", "interactive_shell", "ns_join"} <= set(by_id["T1609"]["detections"])
     assert by_id["T1609"]["tactics"] == ["execution"]
+    assert {each["state"] for each in by_id.values()} == {"unproven"}
     assert "T1609" in run("detections", "coverage").stdout
+
+
+def test_a_navigator_layer_has_every_technique_once(run, tmp_path):
+    assert run("detections", "coverage", "--navigator", str(tmp_path / "layer.json")).exit_code == 0
+    layer = json.loads((tmp_path / "layer.json").read_text())
+    assert layer["versions"]["layer"] == "4.5"
+    assert layer["domain"] == "enterprise-attack"
+    ids = [each["techniqueID"] for each in layer["techniques"]]
+    assert len(ids) == len(set(ids))
+    assert {"T1609", "T1611", "T1613", "T1552.007", "T1059.004", "T1105", "T1046"} <= set(ids)
 
 
 def test_emulate_lists_what_each_emulation_does(run):

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`detections coverage`: techniques, the detections that look for each, and when these were last seen to fire."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controller.cli import output
+from controller.detect import attack, catalogue, navigator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from controller.cli.state import State
+    from controller.store.emulations import Proof
+
+DAY_NS = 86_400_000_000_000
+
+
+@click.command()
+@click.option("--host", metavar="HOST", help="Only what was proven on this host counts.")
+@click.option(
+    "--stale",
+    type=click.FloatRange(0.01, 3650),
+    default=30.0,
+    show_default=True,
+    metavar="DAYS",
+    help="A proof older than this is stale.",
+)
+@click.option(
+    "--navigator",
+    "layer",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a layer of the ATT&CK Navigator to this file.",
+)
+@output.as_json
+@click.pass_obj
+def coverage(state: State, *, host: str | None, stale: float, layer: Path | None, json_: bool) -> None:
+    r"""ATT&CK techniques, the detections that look for each, and when they were last proven by emulation.
+
+    \b
+    Examples:
+      nsentry-controller detections coverage
+      nsentry-controller detections coverage --host node1 --stale 7
+      nsentry-controller detections coverage --navigator layer.json
+    """
+    rows = _rows(proven_at(state, host), time.time_ns() - int(stale * DAY_NS))
+    if layer is not None:
+        layer.write_text(json.dumps(navigator.layer(_by_technique(rows)), indent=2) + "\n", encoding="utf-8")
+    if json_:
+        output.json_lines(_by_technique(rows))
+        return
+    columns = {
+        "TECHNIQUE": lambda row: str(row["technique"]),
+        "DETECTION": lambda row: str(row["detection"]),
+        "LAST PROVEN": lambda row: output.text(row["proven"] or "never"),
+        "STATE": lambda row: str(row["state"]),
+        "NAME": lambda row: str(row["name"]),
+    }
+    output.table(columns, rows, "No detections.")
+
+
+def proven_at(state: State, host: str | None = None) -> dict[str, Proof]:
+    """The latest proof of each detection; none where no controller was set up."""
+    from controller.errors import ConfigurationError  # noqa: PLC0415 - help does not wait for it
+    from controller.store import emulations  # noqa: PLC0415 - as above
+
+    try:
+        with state.reading() as connection:
+            proofs = emulations.proofs(connection, host)
+    except ConfigurationError:
+        return {}
+    proven = sorted((each for each in proofs if each["proven_ns"]), key=lambda each: each["proven_ns"] or 0)
+    return {each["detection"]: each for each in proven}
+
+
+def _rows(proofs: Mapping[str, Proof], since: int) -> list[dict[str, Any]]:
+    known = attack.techniques()
+    pairs = sorted((technique, each.id) for each in catalogue.load_all()[0] for technique in each.techniques)
+    return [
+        {
+            "technique": technique,
+            "name": known[technique].name,
+            "tactics": list(known[technique].tactics),
+            "detection": detection,
+            "proven": proofs[detection]["proven"] if detection in proofs else None,
+            "host": proofs[detection]["host"] if detection in proofs else None,
+            "state": _state(proofs.get(detection), since),
+        }
+        for technique, detection in pairs
+        if technique in known
+    ]
+
+
+def _state(proof: Proof | None, since: int) -> str:
+    if proof is None:
+        return "unproven"
+    return "proven" if (proof["proven_ns"] or 0) >= since else "stale"
+
+
+def _by_technique(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One line for each technique: as proven as the best of its detections."""
+    order = ("proven", "stale", "unproven")
+    made = []
+    for technique in dict.fromkeys(row["technique"] for row in rows):
+        mine = [row for row in rows if row["technique"] == technique]
+        best = min(mine, key=lambda row: (order.index(row["state"]), row["detection"]))
+        proofs = {row["detection"]: {key: row[key] for key in ("proven", "host", "state")} for row in mine}
+        made.append(
+            {
+                **{key: best[key] for key in ("technique", "name", "tactics", "state", "proven")},
+                "detections": [row["detection"] for row in mine],
+                "proofs": proofs,
+            }
+        )
+    return made

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is staged is known by its container or its run, and by nothing that somebody else can write on his own."""
+
+from __future__ import annotations
+
+from controller.store import emulations
+from controller.store.emulations import LONGEST_NS, Outcome
+
+RUN = "0123456789ab"
+NOW = 1_764_000_000 * 1_000_000_000
+
+
+def begun(store):
+    store.write(lambda at: emulations.begin(at, RUN, "ns_join", "docker", NOW))
+
+
+def staged(store, container="c1", title="", now=NOW):
+    with store.read() as at:
+        return emulations.of_alert(at, "h1", container, title, now)
+
+
+def test_a_container_of_a_run_is_known_for_good(store):
+    begun(store)
+    store.write(lambda at: emulations.made(at, RUN, ["c1"]))
+    store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True, 0.3, "s", "a", ("escape",))))
+    assert staged(store, now=NOW + 10 * LONGEST_NS) == RUN
+    assert staged(store, container="c2") is None
+
+
+def test_the_name_of_a_run_counts_only_while_it_goes_on(store):
+    title = f"Something: nsentry-emulation-{RUN}-pod"
+    assert staged(store, title=title) is None, "nobody began it"
+    begun(store)
+    assert staged(store, title=title) == RUN
+    assert staged(store, title=title, now=NOW + LONGEST_NS + 1) is None, "it never said how it ended"
+    store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True)))
+    assert staged(store, title=title) is None, "it is over"
+
+
+def test_a_detection_that_fell_silent_keeps_when_it_was_last_proven(store):
+    for number, fired in enumerate((True, False)):
+        run, at_ = f"run{number}", NOW + number
+        store.write(lambda at, run=run, at_=at_: emulations.begin(at, run, "ns_join", "docker", at_))
+        store.write(lambda at, run=run, fired=fired: emulations.ended(at, run, NOW + 9, Outcome(fired)))
+    with store.read() as at:
+        (proof,) = emulations.proofs(at)
+    assert (proof["run"], proof["fired"], proof["proven_ns"]) == ("run1", False, NOW)
