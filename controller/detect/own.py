@@ -51,7 +51,8 @@ class Own:
         """What is normal for the container of an activity that is `known`, without what waits already."""
         key, changed = (host, event["container_id"]), baselines.changed(connection)
         kept = self._by_container.pop(key, None)
-        if kept is None or kept[0] != changed or "learning" in kept[1].states:
+        # Of a container that has just begun, its image may not be known yet.
+        if kept is None or kept[0] != changed or not kept[1].subjects or "learning" in kept[1].states:
             named = subjects(event["container"])
             kept = (changed, baselines.normal(connection, named, now))
         self._by_container[key] = kept

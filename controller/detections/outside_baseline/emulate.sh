@@ -21,4 +21,4 @@ until nsentry-controller baseline ready "image $image" 2>/dev/null; do
     [ "$tries" -lt 40 ] || { echo "no baseline of $image within 20 s: is the sensor watching?" >&2; exit 1; }
     sleep 0.5
 done
-start 3 "sleep 2; /bin/busybox cp /bin/busybox /tmp/busybox && /tmp/busybox sleep 30"
+start 3 "sleep 2; /bin/busybox cp /bin/busybox /tmp/busybox-$label && /tmp/busybox-$label sleep 30"

@@ -80,6 +80,13 @@ def test_what_a_container_does_on_its_first_day_is_learned_and_nothing_is_alerte
     assert here.rows(alerts) == []
 
 
+def test_what_came_before_its_container_was_known_does_not_hide_what_comes_after(here, feed):
+    feed(ran(1, "/bin/a"))
+    assert of(here) == set()
+    feed(started(2), ran(3, "/bin/b"))
+    assert ("/bin/b", "known") in of(here)
+
+
 def test_what_is_new_after_that_fires_once_and_waits_for_a_word(here, feed, clock):
     feed(started(1), ran(2, "/bin/a"))
     clock.now += DAY

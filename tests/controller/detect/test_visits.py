@@ -88,4 +88,4 @@ def test_only_so_many_visits_are_held(tmp_path, monkeypatch):
 
 def _known(visited):
     """What is known of a visit, without what surrounds it."""
-    return {name: value for name, value in asdict(visited).items() if name != "around"}
+    return {name: value for name, value in asdict(visited).items() if name not in {"around", "normal"}}
