@@ -10,6 +10,7 @@ only what LEFT_OUT_IN_CI names may skip: each with the reason why no install ste
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import defaultdict
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from vagrant.local import host
 
+BPFFS = Path("/sys/fs/bpf")
 LEFT_OUT_IN_CI: dict[str, str] = {
     # node id pattern: why the machines that run CI cannot run it
 }
@@ -51,8 +53,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def tracefs():
-    """Mounted for as long as the tests run, where it was not."""
+    """Mounted for as long as the tests run, where it was not; bpffs, which systemd mounts elsewhere, for good."""
     with host.tracefs():
+        kind = subprocess.run(["stat", "-f", "-c", "%T", BPFFS], capture_output=True, text=True, check=True)
+        if kind.stdout.strip() != "bpf_fs":
+            subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
         yield
 
 

@@ -34,11 +34,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture
 def folder() -> Iterator[Path]:
     subprocess.run(["make", "-C", str(BPF_SOURCES)], check=True, capture_output=True)
-    kind = subprocess.run(
-        ["stat", "-f", "-c", "%T", BPFFS], capture_output=True, text=True, check=True
-    ).stdout
-    if kind.strip() != "bpf_fs":
-        subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
     place = BPFFS / f"nsentry-test-{os.getpid()}"
     yield place
     pins.unpin(place)
