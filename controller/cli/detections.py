@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from controller.cli import output, times
+from controller.cli.detection_new import new
 from controller.cli.group import FailedError
 from controller.cli.proven import coverage
 from controller.detect import catalogue, check, examples
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 @click.group()
 def detections() -> None:
     """Detections: a rule, its strategy document, its tests and its emulation, one folder each."""
+
+
+detections.add_command(new)
 
 
 @detections.command("list")
