@@ -25,8 +25,11 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         return None
     limit, who = visit.knobs.exec_frequency_threshold, visit.who
     same = {"principal": who.name} if who.name else {"principal": None, "host": visit.around.host}
+    # Asked first: while a burst goes on, its visits need not be read for each one more.
+    if visit.past.found("exec_burst", within=limit.within, **same):
+        return None
     seen = visit.past.visits(within=limit.within, **same)
-    if len(seen) < limit.visits or visit.past.found("exec_burst", within=limit.within, **same):
+    if len(seen) < limit.visits:
         return None
     containers = {(each.host, each.container) for each in seen}
     by = who.name or "somebody unknown on one host"
