@@ -136,7 +136,8 @@ def _chosen(names: Sequence[str], runtime: str, *, all_: bool) -> list[Detection
     if all_:
         if left := [each.id for each in loaded if each not in able]:
             click.echo(f"left out, not for {runtime}: {', '.join(left)}", err=True)
-        return able
+        # A burst is told once: the visits of the others would be one before its own turn came.
+        return sorted(able, key=lambda each: each.id != "exec_burst")
     if unable := [name for name in names if by_id[name] not in able]:
         raise click.BadParameter(f"not for {runtime}: {', '.join(unable)}; see `emulate list`")
     return [by_id[name] for name in names]

@@ -90,10 +90,11 @@ class Day:
     def alerted(self) -> list[tuple[str, str]]:
         """The alerts on visits to this day's containers, the last visit's apart: title and sentence.
 
-        Others are on how a container is configured: the day has some that lead to the host, systemd's for one.
+        Others are on how a container is configured, for the day has some that lead to the host, systemd's for one; and
+        on files that are copied, which each `cp` of the day is.
         """
         alerts = self.stack.read("alerts", "list", "--state", "all", "--limit", "100000")
-        visits = [each for each in alerts if "/container/" not in each["session"]]
+        visits = [each for each in alerts if not {"container", "records"} & set(each["session"].split("/"))]
         ours = [each for each in visits if each["container"]["id"] in self.work.made]
         return [(each["title"], each["sentence"]) for each in ours]
 
