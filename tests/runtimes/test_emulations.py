@@ -50,7 +50,7 @@ def test_every_emulation_ends_in_an_alert(proven):
 
 
 def test_the_alert_names_the_container_and_the_session(proven, stack):
-    alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all")}
+    alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all", "--limit", "10000")}
     for result in map(json.loads, proven.stdout.splitlines()):
         alert = alerts[result["alert"]]
         assert alert["session"] == result["session"]
@@ -61,7 +61,7 @@ def test_the_alert_names_the_container_and_the_session(proven, stack):
 
 def test_what_was_staged_is_marked_and_closed(proven, stack):
     results = {each["run"]: each for each in map(json.loads, proven.stdout.splitlines())}
-    alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all")}
+    alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all", "--limit", "10000")}
     for run, result in results.items():
         alert = alerts[result["alert"]]
         assert alert["emulation"] == run
