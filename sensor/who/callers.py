@@ -21,6 +21,7 @@ from sensor.wire import Caller, Login
 _STEPS: Final = 64
 _REMEMBERED: Final = 512
 _LOOK_S: Final = 2.0
+_MISS_S: Final = 0.2
 """How long a look for the opener of an audit session is good for."""
 _UNSET: Final = 0xFFFFFFFF
 _OPENERS: Final = ssh.NAMES | {"login"}
@@ -148,7 +149,7 @@ class Callers:
             return None, None
         if session.opener in {"console", "user-manager"}:
             return None, False
-        by = self._openers().get(number)
+        by = self._opener(number)
         if by is None:
             return None, session.opener != "cron"
         return (self._peer(by) if by.comm in ssh.NAMES else None), False
@@ -161,10 +162,19 @@ class Callers:
                 self._peers.popitem(last=False)
         return self._peers[key]
 
-    def _openers(self) -> dict[int, Link]:
-        """Who opened each audit session, of those that are still there: for processes that left the tree."""
+    def _opener(self, number: int) -> Link | None:
+        """Who opened this audit session, if that one is still there: one that began or ended since is looked for."""
+        for age in (_LOOK_S, _MISS_S):
+            by = self._openers(age).get(number)
+            step = self.now(by.pid) if by is not None else None
+            if by is not None and step is not None and step.start == by.start:
+                return by
+        return None
+
+    def _openers(self, age: float) -> dict[int, Link]:
+        """Who opened each audit session, for processes that left the tree; as it was at most `age` s ago."""
         at, found = self._sessions
-        if self._clock() - at < _LOOK_S:
+        if self._clock() - at < age:
             return found
         found = {}
         for pid in procfs.pids(self._proc):

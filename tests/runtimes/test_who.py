@@ -139,8 +139,8 @@ def test_of_two_who_do_the_very_same_in_the_same_moment_neither_gets_the_others_
 def test_nsenter_is_by_the_login_of_who_ran_it_and_su_changes_nothing(lab):
     web, _ = lab.web()
     pid = lab.dockerd.init_pid(web)
-    lab.sshd.run("root", f"nsenter -t {pid} -a id")
-    lab.sshd.run("root", f"su -s /bin/sh root -c 'nsenter -t {pid} -a ls'")
+    lab.sshd.run("root", f"nsenter -t {pid} -a id; sleep 0.5")
+    lab.sshd.run("root", f"su -s /bin/sh root -c 'nsenter -t {pid} -a ls; sleep 0.5'")
     plain, switched = sorted(lab.entries(web, 2), key=lambda each: each["time_ns"])
     assert (plain["principal"]["name"], plain["principal"]["confidence"]) == ("root", "exact")
     assert plain["principal"]["source"].startswith("127.0.0.1:")
@@ -162,7 +162,7 @@ def test_what_a_terminal_multiplexer_kept_says_that_its_login_has_ended(lab):
     lab.sshd.run(JANE, f"tmux -S ~/kept new-session -d {shlex.quote(f'sleep 3; {command}')}")
     who = lab.entries(web)[0]["principal"]
     assert (who["name"], who["source"], who["via"]) == (JANE, None, ["tmux"])
-    assert (who["confidence"], "that login has ended" in who["reason"]) == ("strong", True)
+    assert (who["confidence"], "that login has ended" in who["reason"]) == ("strong", True), who
 
 
 def test_podman_exec_is_by_the_person_whose_podman_waits_for_it(lab):
