@@ -21,7 +21,8 @@ release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 [ "$release" = bookworm ] || { echo "Debian's source package of Kubernetes has a server in bookworm only" >&2; exit 1; }
 mirror=$(awk '/^URIs:/ && !/security/ {print $2; exit}' /etc/apt/sources.list.d/*.sources)
 key=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb-src [signed-by=$key] ${mirror:-http://deb.debian.org/debian} $release main" >sources.list
+[ -n "$mirror" ] || { echo "no Debian mirror stands in the sources of apt: add one, its deb-src is needed" >&2; exit 1; }
+echo "deb-src [signed-by=$key] $mirror $release main" >sources.list
 apt=(apt-get -qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$work/lists"
 	-o "Dir::Cache=$work" -o APT::Sandbox::User=root)
 echo "Fetching the source of Kubernetes"
