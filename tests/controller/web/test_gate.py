@@ -14,8 +14,15 @@ from controller.web.routes import pages
 from tests.browser.serving import dashboard
 
 ROUTES = [route for route in pages if isinstance(route, Route)]
-GETS = sorted({re.sub(r"{\w+(:path)?}", "x", route.path) for route in ROUTES if "GET" in route.methods})
-POSTS = sorted({re.sub(r"{\w+}", "x", route.path) for route in ROUTES if "POST" in route.methods})
+
+
+def addresses(method: str) -> list[str]:
+    """Each route that takes the method, as an address that it matches: a number where it wants one, else x."""
+    paths = {route.path for route in ROUTES if method in route.methods}
+    return sorted(re.sub(r"{\w+(:path)?}", "x", re.sub(r"{\w+:int}", "1", path)) for path in paths)
+
+
+GETS, POSTS = addresses("GET"), addresses("POST")
 
 
 @pytest.fixture(scope="module")
