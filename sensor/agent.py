@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from sensor.clock import wall_clock
 from sensor.config import Config
 from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
@@ -26,8 +27,9 @@ from sensor.entry.doors import Doors
 from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
 from sensor.entry.network import Network
-from sensor.entry.report import Reporter, wall_clock
+from sensor.entry.report import Reporter
 from sensor.entry.served import Daemons
+from sensor.entry.users import Users
 from sensor.fault import ExitCode, Fault
 from sensor.guard import Guard
 from sensor.health import Health
@@ -98,7 +100,13 @@ class Agent:
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
         asking = Asking.on_this_host(lineage, doors, accounts.name, wall_clock)
         reporter = Reporter(
-            next_id, containers.by_id, lineage, redactor.argv, accounts.name, wall_clock, asking
+            next_id,
+            containers.by_id,
+            lineage,
+            redactor.argv,
+            Users(accounts.name, doors.side),
+            wall_clock,
+            asking,
         )
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)

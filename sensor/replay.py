@@ -15,6 +15,7 @@ from sensor.enrich.processes import Snapshot
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.report import Reporter
+from sensor.entry.users import Users
 from sensor.probe import recording
 from sensor.watch import Watch
 from sensor.wire import Event
@@ -70,7 +71,7 @@ def replay(path: Path, patterns: tuple[str, ...] = ()) -> Iterator[Event]:
         containers.by_id,
         Lineage(redactor.argv, doors.side, Snapshot({}), _NOWHERE),
         redactor.argv,
-        Accounts(_NOWHERE).name,
+        Users(Accounts(_NOWHERE).name, doors.side, _NOWHERE),
         lambda mono: head.booted + mono,
     )
     watch = Watch(containers, _Told(), reporter, doors, out.append, lambda _name: None)

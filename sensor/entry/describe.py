@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from sensor.enrich import procfs
 from sensor.entry.crossing import Crossing
 from sensor.entry.lineage import Redact
+from sensor.entry.users import Users
 from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec, Step
 from sensor.wire import MAX_ARGS, MAX_TEXT, Ancestor, Container, Missing, Process
@@ -28,10 +28,11 @@ UNKNOWN_CONTAINER: Final = Container(
 )
 
 
-def process_of(
-    event: Exec, redact: Redact, user_name: Callable[[int], str | None]
-) -> tuple[Process, dict[str, Missing]]:
-    """The process as it executed, bounded and redacted, and what of it is not known."""
+def process_of(event: Exec, redact: Redact, users: Users, *near: int) -> tuple[Process, dict[str, Missing]]:
+    """The process as it executed, bounded and redacted, and what of it is not known.
+
+    `near` are pids of its container, for when it is gone.
+    """
     task = event.task
     argv, redacted = redact(event.argv) if event.argv is not None else (None, False)
     missing: dict[str, Missing] = {}
@@ -51,16 +52,14 @@ def process_of(
         cwd=bounded(event.cwd),
         uid=task.uid,
         gid=task.gid,
-        user=user_name(task.uid),
+        user=users.of(task, event.head.pid, event.head.ppid, *near),
         caps=f"{task.caps:016x}",
         tty=procfs.terminal_of(task.tty_major, task.tty_minor),
     )
     return process, missing
 
 
-def client_of(
-    seen: Contact, redact: Redact, user_name: Callable[[int], str | None]
-) -> tuple[Process, dict[str, Missing]]:
+def client_of(seen: Contact, redact: Redact, users: Users) -> tuple[Process, dict[str, Missing]]:
     """The process that connected, as it was then. Which path it was executed by is not kept anywhere."""
     head, task = seen.head, seen.task
     argv, redacted = redact(seen.argv) if seen.argv is not None else (None, False)
@@ -79,7 +78,7 @@ def client_of(
         cwd=bounded(procfs.cwd(head.pid)) if there else None,
         uid=task.uid,
         gid=task.gid,
-        user=user_name(task.uid),
+        user=users.of_client(task, head.pid),
         caps=f"{task.caps:016x}",
         tty=procfs.terminal_of(task.tty_major, task.tty_minor),
     )

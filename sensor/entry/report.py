@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypedDict
 
+from sensor.clock import wall_clock
 from sensor.enrich.known import Known
 from sensor.enrich.processes import abridged
 from sensor.entry.check import Candidate
@@ -27,6 +27,7 @@ from sensor.entry.means import means, supervisor_index, verdict
 from sensor.entry.places import Inside
 from sensor.entry.rhythm import Rhythm
 from sensor.entry.served import Served
+from sensor.entry.users import Users
 from sensor.probe.contacts import Contact as Seen
 from sensor.probe.layout import Exec, Flag, Reached, Step
 from sensor.who.asking import Asked, Asking
@@ -49,11 +50,6 @@ from sensor.wire import (
 )
 
 
-def wall_clock(mono: int) -> int:
-    """The host's clock at a moment since boot: by the clocks' distance now, which steps with the clock."""
-    return mono + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
 class ByWhom(TypedDict):
     """The fields of an event that say whom it may belong to."""
 
@@ -71,7 +67,7 @@ class Reporter:
         known: Callable[[str], Known | None],
         lineage: Lineage,
         redact: Redact,
-        user_name: Callable[[int], str | None],
+        users: Users,
         wall: Callable[[int], int] = wall_clock,
         asking: Asking | None = None,
     ) -> None:
@@ -83,7 +79,7 @@ class Reporter:
         self._known = known
         self._lineage = lineage
         self._redact = redact
-        self._user_name = user_name
+        self._users = users
         self._entering: dict[int, Ancestor] = {}
         self._sessions: dict[int, str] = {}
         self._undecided: dict[str, Candidate] = {}
@@ -141,7 +137,7 @@ class Reporter:
         else:
             way = candidate.way(known) if undecided else candidate.means(known, self._rhythm)
         who = self._entering.get(crossing.cookie) or first(self._lineage.ancestors(event.ancestry))
-        process, lacking = process_of(event, self._redact, self._user_name)
+        process, lacking = process_of(event, self._redact, self._users, container["init_pid"] or 0)
         begun = crossing.setns or crossing.reached
         seen = begun is not None and begun.argv is not None
         if not seen and who["pid"] == process["pid"] and who["argv"] == abridged(process["argv"] or []):
@@ -169,7 +165,7 @@ class Reporter:
             process=process,
             entered_by=who,
             ancestry=ancestry,
-            login=login_of(event.task.login_uid, event.task.login_session, self._user_name),
+            login=login_of(event.task.login_uid, event.task.login_session, self._users.host_name),
             exec_id=exec_id(who["argv"]) or conmon_exec_id(ancestry),
             witnessed=outcome.witnessed,
             missing={**missing, **lacking, **unseen("entered_by", who)},
@@ -187,7 +183,7 @@ class Reporter:
         if who is None or task is None:
             return None
         container, missing = self._container(outcome.left)
-        process, lacking = process_of(executed, self._redact, self._user_name) if executed else (None, {})
+        process, lacking = process_of(executed, self._redact, self._users) if executed else (None, {})
         chain = executed.ancestry if executed else crossing.setns.ancestry if crossing.setns else ()
         escape_id = self.next_id()
         session = self._sessions.get(outcome.session.cookie) if outcome.session else None
@@ -205,7 +201,7 @@ class Reporter:
             process=process,
             entered_by=who,
             ancestry=self._outside(crossing, chain),
-            login=login_of(task.login_uid, task.login_session, self._user_name),
+            login=login_of(task.login_uid, task.login_session, self._users.host_name),
             witnessed=Flag.UNWITNESSED not in event.head.flags,
             missing={**missing, **lacking, **unseen("entered_by", who)},
             caller=self._by_whom(crossing.cookie, executed)["caller"],
@@ -229,7 +225,7 @@ class Reporter:
 
     def commanded(self, outcome: Commanded) -> Command:
         """A command of a session."""
-        process, lacking = process_of(outcome.event, self._redact, self._user_name)
+        process, lacking = process_of(outcome.event, self._redact, self._users)
         return Command(
             id=self.next_id(),
             time=self._wall(outcome.event.head.time),
@@ -311,7 +307,7 @@ class Reporter:
             container=container,
             entered_by=who,
             ancestry=self._lineage.ancestors(chain),
-            login=login_of(begun.task.login_uid, begun.task.login_session, self._user_name),
+            login=login_of(begun.task.login_uid, begun.task.login_session, self._users.host_name),
             exec_id=exec_id(who["argv"]),
             missing={**missing, **lacking, **unseen("entered_by", who)},
             **self._by_whom(crossing.cookie, None),
@@ -320,7 +316,7 @@ class Reporter:
     def contacted(self, seen: Seen, served: Served, session: str | None, inside: Inside) -> Contact:
         """Somebody connected to a daemon's socket, in a `session` or in none; `inside` finds containers."""
         task = seen.task
-        process, missing = client_of(seen, self._redact, self._user_name)
+        process, missing = client_of(seen, self._redact, self._users)
         within = inside(task.ns.mnt, task.cgroup, task.cgroup_parent)
         known = None if within is None else self._known(within)
         container, lacking = (None, {}) if known is None else known.description
@@ -338,7 +334,7 @@ class Reporter:
             container=container,
             process=process,
             ancestry=self._lineage.ancestors(seen.ancestry),
-            login=login_of(task.login_uid, task.login_session, self._user_name),
+            login=login_of(task.login_uid, task.login_session, self._users.host_name),
             count=seen.connects,
             missing={**missing, **lacking, **unseen("daemon", daemon)},
         )
@@ -353,7 +349,7 @@ class Reporter:
     def started(self, outcome: Started, known: Known) -> Start:
         """The start of a container."""
         container, missing = known.description
-        process, lacking = process_of(outcome.event, self._redact, self._user_name)
+        process, lacking = process_of(outcome.event, self._redact, self._users)
         return Start(
             id=self.next_id(),
             time=self._wall(outcome.event.head.time),

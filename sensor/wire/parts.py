@@ -74,7 +74,8 @@ class Process(TypedDict):
     uid: int
     gid: int
     user: str | None
-    """The name of `uid` on the host; None inside a user namespace of its own or where there is none."""
+    """Its name on its own side: the host's for a process of the host; inside a container "root" for what is root
+    there (uid is the host's number of it), and None, for the container's passwd is its own text."""
     caps: str
     tty: str | None
     """"pts/0", "tty1", or None without a terminal. Of the container's devpts where a runtime made one."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sensor.clock import wall_clock
 from sensor.enrich import procfs
-from sensor.entry.report import wall_clock
 from sensor.fault import Fault
 from sensor.probe import BPF_SOURCES
 from sensor.probe.recording import Head, Recorder

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from sensor.clock import wall_clock
 from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
@@ -21,8 +22,9 @@ from sensor.entry.contacts import Contacts
 from sensor.entry.doors import Doors
 from sensor.entry.lineage import Lineage
 from sensor.entry.network import Network
-from sensor.entry.report import Reporter, wall_clock
+from sensor.entry.report import Reporter
 from sensor.entry.served import Daemons
+from sensor.entry.users import Users
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
 from sensor.probe.hooks import Best
@@ -58,7 +60,7 @@ class Watching:
             containers.by_id,
             lineage,
             redactor.argv,
-            Accounts().name,
+            Users(Accounts().name, doors.side),
             wall_clock,
             asking,
         )

@@ -218,9 +218,10 @@ def _rootless(*options: str) -> Start:
         made = podman("--runtime", "runc", "run", "-d", "--net=none", *options, PODMAN_IMAGE, *SLEEP)
         pid = int(podman("inspect", "-f", "{{.State.Pid}}", made))
         uid = Path(f"/proc/{pid}").stat().st_uid
+        user = None if "--userns=keep-id" in options else "root"
         name = podman("inspect", "-f", "{{.Name}}", made)
         words = {"podman": shlex.join(command), "image": PODMAN_IMAGE}
-        return Target(made, name, pid, "podman", own(pid), words, image=PODMAN_IMAGE, uid=uid)
+        return Target(made, name, pid, "podman", own(pid), words, image=PODMAN_IMAGE, uid=uid, user=user)
 
     return start
 

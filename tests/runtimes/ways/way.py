@@ -42,7 +42,9 @@ class Target:
     """What stands for {docker}, {id}, {pid}, ... in a line."""
     image: str | None = None
     uid: int = 0
-    """Root of the container, as the host sees it."""
+    """Whom its first process runs as, as the host sees it."""
+    user: str | None = "root"
+    """What that one is called inside; only root has a name there."""
     mine: Mapping[str, str] | None = None
     """Labels that it must be known by, where its runtime tells them."""
 
@@ -65,7 +67,7 @@ class Way:
     above: tuple[str, ...] = ()
     """Names that stand in the ancestry, the nearest first; others may stand between them."""
     uid: int | None = None
-    """None: root of the container, whatever the host calls it."""
+    """None: whom the container itself runs as, whatever the host calls it."""
     cwd: str = "/"
     tty: Literal["pts"] | None = None
     """Kind of its terminal: the number depends on who else has just had one."""
@@ -136,13 +138,14 @@ def amiss(way: Way, target: Target, entry: Mapping[str, Any]) -> dict[str, tuple
     }
     if way.kind == "entry":
         process = entry["process"]
-        told |= {name: process[name] for name in ("argv", "uid", "cwd")} | {
+        told |= {name: process[name] for name in ("argv", "uid", "user", "cwd")} | {
             "verdict": entry["verdict"],
             "tty": process["tty"] and process["tty"].partition("/")[0],
         }
         expected |= {
             "argv": shlex.split(way.runs),
             "uid": target.uid if way.uid is None else way.uid,
+            "user": target.user if way.uid is None else "root" if way.uid == 0 else None,
             "cwd": way.cwd,
             "tty": way.tty,
             "verdict": way.verdict,
