@@ -41,7 +41,7 @@ from sensor.probe.layout import KernelEvent
 from sensor.probe.recording import Head, Recorder
 from sensor.recall import Recalled
 from sensor.records.kubernetes import AuditLog
-from sensor.records.said import record
+from sensor.records.said import GAP, UP, Said, record
 from sensor.records.sources import Sources
 from sensor.talk import Talk
 from sensor.watch import Watch
@@ -110,7 +110,7 @@ class Agent:
         )
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
-        self.watch.configured = Configured(next_id, emit, redactor.argv, host)
+        self.watch.configured = Configured(next_id, emit, redactor.argv, host, asking)
         self.talk = Talk(
             self.watch,
             Contacts(Daemons(map(str, config.docker.sockets)), count, asking.contacted),
@@ -289,12 +289,22 @@ class Agent:
         """Pass on what the runtimes said, `limit` of it at most, and what of it was lost."""
         for said in self.sources.take(limit):
             self._emit(record(said, self._next_id(), self._redact))
-            if said.action in CHANGING and said.container is not None:
-                self.watch.changed(said.container)
+            self._configured(said)
         lost = self.sources.lost()
         if lost:
             self._health.degraded.say("records", f"{lost} records of runtimes were lost: they came too fast")
             self._tell_loss("records.queue", lost)
+
+    def _configured(self, said: Said) -> None:
+        """Whether something may be configured otherwise by now, and who asked for that."""
+        if said.action in {UP, GAP}:
+            self.watch.may_have_changed()
+        if said.container is None:
+            return
+        if self.watch.configured:
+            self.watch.configured.said(said.container, said.action, said.place, said.time)
+        if said.action in CHANGING:
+            self.watch.changed(said.container)
 
     def _tell_loss(self, cause: str, count: int) -> None:
         self._emit(

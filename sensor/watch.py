@@ -324,7 +324,7 @@ class Watch:
         self._note(known)
         self._know_cgroup(known)
         if self.configured:
-            self.configured.started(known.id)
+            self.configured.started(known.id, outcome.event)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
         self._metadata.complete(known, self._settled.put)
@@ -354,6 +354,12 @@ class Watch:
         known = self._containers.by_id(container_id)
         if known is not None:
             self._metadata.again(known, self._settled.put)
+
+    def may_have_changed(self) -> None:
+        """Nobody listened to a daemon for a while: what runs is asked for once more."""
+        for known in self._containers.all():
+            if not known.pending:
+                self._metadata.again(known, self._settled.put)
 
     def settle(self) -> None:
         """Send what the metadata worker has learned, and what has waited long enough. Never waits."""

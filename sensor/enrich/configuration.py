@@ -9,6 +9,7 @@ alone, for their values are secrets too often.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Final
 
 from sensor.enrich import facts
@@ -58,6 +59,11 @@ def of_bundle(config: dict[str, Any]) -> Settings:
     said["read_only"] = facts.section(config, "root").get("readonly") is True
     said["mounts"] = _bundle_mounts(config.get("mounts"))
     said["devices"] = _bundle_devices(linux)
+    resources = facts.section(linux, "resources")
+    cpu = facts.section(resources, "cpu")
+    said["memory"] = _limit(facts.section(resources, "memory").get("limit"))
+    said["cpus"] = _share(cpu.get("quota"), cpu.get("period"))
+    said["pids"] = _limit(facts.section(resources, "pids").get("limit"))
     return said
 
 
@@ -74,23 +80,36 @@ def of_record(record: dict[str, Any]) -> Settings:
         said["entrypoint"] = _argv([path, *args])
     if isinstance(config.get("Env"), list):
         said["environment"] = _names(config["Env"])
+    network = facts.section(record, "NetworkSettings")
     if "PortBindings" in host:
-        said["ports"] = _ports(facts.section(host, "PortBindings"))
-    networks = facts.section(facts.section(record, "NetworkSettings"), "Networks")
+        exposed = facts.section(network, "Ports") if host.get("PublishAllPorts") is True else {}
+        said["ports"] = _any_port(_ports(facts.section(host, "PortBindings")), exposed)
+    networks = facts.section(network, "Networks")
     said["networks"] = sorted(clean(name, facts.MAX_NAME) for name in networks)[:MAX_SETTINGS]
-    policy = facts.section(host, "RestartPolicy").get("Name")
-    said["restart"] = (facts.text(policy) or "no") if isinstance(policy, str) else None
+    said["restart"] = _restart(facts.section(host, "RestartPolicy"))
     said["memory"] = _limit(host.get("Memory"))
-    said["cpus"] = _limit(host.get("NanoCpus"))
+    said["cpus"] = _limit(host.get("NanoCpus")) or _share(host.get("CpuQuota"), host.get("CpuPeriod"))
     said["pids"] = _limit(host.get("PidsLimit"))
     runtime = record.get("OCIRuntime") or host.get("Runtime")  # podman's word, which has "oci" for the other
     if isinstance(runtime, str) and runtime:
         said["runtime"] = facts.text(runtime)
     if isinstance(record.get("Mounts"), list):
         said["mounts"] = _record_mounts(record["Mounts"])
+    said["seccomp"] = _given_profile(host.get("SecurityOpt"))
     if said["privileged"]:
         said["seccomp"], said["apparmor"] = UNCONFINED, UNCONFINED
     return said
+
+
+def of_both(bundle: Settings, record: Settings) -> Settings:
+    """What is enforced, with what the daemon knows beyond it. Its limits count: a bundle is not written anew."""
+    both = over(bundle, record)
+    for name in ("memory", "cpus", "pids"):
+        if record[name] is not None:
+            both[name] = record[name]
+    if bundle["seccomp"] == "filter" and (record["seccomp"] or "").startswith("filter"):
+        both["seccomp"] = record["seccomp"]
+    return both
 
 
 def over(first: Settings, second: Settings) -> Settings:
@@ -150,6 +169,33 @@ def _ports(bindings: dict[str, Any]) -> list[str]:
     return sorted(found)[:MAX_SETTINGS]
 
 
+def _any_port(bound: list[str], exposed: dict[str, Any]) -> list[str]:
+    """With those that the daemon publishes on whichever port is free, another one at each start."""
+    there = {one.rpartition("->")[2] for one in bound}
+    free = [clean(f"0.0.0.0:?->{inner}", facts.MAX_NAME) for inner in exposed if inner not in there]
+    return sorted([*bound, *free])[:MAX_SETTINGS]
+
+
+def _restart(policy: dict[str, Any]) -> str | None:
+    name, most = policy.get("Name"), policy.get("MaximumRetryCount")
+    if not isinstance(name, str):
+        return None
+    counted = name == "on-failure" and isinstance(most, int) and most > 0
+    return clean(f"{name}:{most}" if counted else name or "no", facts.MAX_NAME)
+
+
+def _given_profile(options: object) -> str | None:
+    """The seccomp profile that was asked for, by its digest: its text is the client's. None: the daemon's own."""
+    for option in options if isinstance(options, list) else []:
+        name, _, value = (
+            option.replace(":", "=", 1).partition("=") if isinstance(option, str) else ("", "", "")
+        )
+        if name == "seccomp":
+            digest = sha256(value.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+            return UNCONFINED if value == UNCONFINED else f"filter sha256:{digest}"
+    return None
+
+
 def _names(environment: list[Any]) -> list[str]:
     pairs = (pair.partition("=")[0] for pair in environment if isinstance(pair, str))
     return sorted({clean(name, facts.MAX_NAME) for name in pairs if name})[:MAX_SETTINGS]
@@ -162,6 +208,14 @@ def _argv(words: list[Any]) -> list[str]:
 def _limit(value: object) -> int | None:
     """A limit; 0 is "none is set" in all of them, as is what is no number or below zero."""
     return min(value, 2**62) if isinstance(value, int) and value > 0 else 0
+
+
+def _share(quota: object, period: object) -> int:
+    """Billionths of a CPU, of the microseconds in a period; 0 without a limit."""
+    if not isinstance(quota, int) or quota <= 0:
+        return 0
+    each = period if isinstance(period, int) and period > 0 else 100_000
+    return min(quota * 1_000_000_000 // each, 2**62)
 
 
 def _words(value: object) -> list[str]:

@@ -7,16 +7,22 @@ there: a bundle's annotations have the names, but no label.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from sensor.enrich import facts, protobuf
+from sensor.enrich.configuration import NOTHING
 from sensor.enrich.daemon import TIMEOUT_S, UnexpectedError
 from sensor.enrich.facts import Facts
 from sensor.enrich.grpc import Service
 from sensor.enrich.protobuf import Fields
 from sensor.enrich.supervisor import ID
+from sensor.enrich.text import clean
+from sensor.wire import MAX_SETTINGS, Settings
 
 SERVICE: Final = "/runtime.v1.RuntimeService/"
+_PORTS: Final = "io.kubernetes.container.ports"
+"""An annotation that the kubelet makes of the ports in the pod's specification."""
 
 
 class Cri:
@@ -77,5 +83,33 @@ def describe(container: Fields | None, sandbox: Fields | None) -> Facts:
         found = Facts(
             name=facts.text(protobuf.text(metadata, 1) or None),
             image=facts.text(protobuf.text(image, 1) or None),
+            settings=_settings(container),
         ).over(found)
     return Facts(labels=facts.labels(labels)).over(found)
+
+
+def _settings(container: Fields) -> Settings:
+    """What no bundle says: the image by its digest, and the ports that the pod declares."""
+    digest, told = protobuf.text(container, 5), protobuf.mapping(container, 9).get(_PORTS)
+    return Settings(
+        **{
+            **NOTHING,
+            "image_digest": clean(digest, facts.MAX_NAME) if digest else None,
+            "ports": None if told is None else _ports(told),
+        }
+    )
+
+
+def _ports(told: str) -> list[str] | None:
+    """As `docker ps` prints them, without an outer one where the port is the pod's alone."""
+    try:
+        ports = json.loads(told)
+    except (ValueError, RecursionError):
+        return None
+    found = set()
+    for port in ports[:MAX_SETTINGS] if isinstance(ports, list) else []:
+        if isinstance(port, dict) and isinstance(port.get("containerPort"), int):
+            inner = f"{port['containerPort']}/{str(port.get('protocol') or 'TCP').lower()}"
+            outer = f"{port.get('hostIP') or '0.0.0.0'}:{port['hostPort']}->" if port.get("hostPort") else ""  # noqa: S104
+            found.add(clean(outer + inner, facts.MAX_NAME))
+    return sorted(found)

@@ -43,12 +43,15 @@ class Service:
         self.owner: int | None = None
         """The uid that listens there, once it was asked."""
 
-    def call(self, method: str, message: bytes) -> bytes:
-        """The answer to `message`. Raises AwayError, UnexpectedError, and RefusedError which is one."""
+    def call(self, method: str, message: bytes, namespace: str | None = None) -> bytes:
+        """The answer to `message`, in one of containerd's namespaces where that is asked for.
+
+        Raises AwayError, UnexpectedError, and RefusedError which is one.
+        """
         try:
             with daemon.connect(self.path, time.monotonic() + self._timeout_s) as connected:
                 self.owner = daemon.peer_uid(connected)
-                connected.sendall(_question(method, message))
+                connected.sendall(_question(method, message, namespace))
                 body = b"".join(self._answer(connected))
         except OSError as error:
             raise away(self.path, error) from error
@@ -172,7 +175,7 @@ class Stream:
         self._end = self._end or (kind in {_DATA, _HEADERS} and stream == 1 and bool(flags & _END_STREAM))
 
 
-def _question(method: str, message: bytes) -> bytes:
+def _question(method: str, message: bytes, namespace: str | None = None) -> bytes:
     headers = {
         ":method": "POST",
         ":scheme": "http",
@@ -182,6 +185,8 @@ def _question(method: str, message: bytes) -> bytes:
         "te": "trailers",
         "user-agent": "nsentry",
     }
+    if namespace is not None:
+        headers["containerd-namespace"] = namespace
     body = struct.pack(">BI", 0, len(message)) + message
     frames = [body[at : at + _MAX_FRAME] for at in range(0, len(body), _MAX_FRAME)]
     if len(body) > _DEFAULT_WINDOW:

@@ -23,6 +23,8 @@ from typing import Final, TypeVar
 
 from sensor.enrich import bundle, configuration, docker, procfs, sockets
 from sensor.enrich.checks import Checks
+from sensor.enrich.configuration import NOTHING
+from sensor.enrich.containerd import Containerd
 from sensor.enrich.containers import uncounted
 from sensor.enrich.cri import Cri
 from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
@@ -45,6 +47,7 @@ _HAS_CRI: Final = frozenset({"cri", "cri-o"})
 
 Done = Callable[[Known], None]
 T = TypeVar("T")
+Asked = Docker | Cri | Containerd
 
 
 @dataclass(order=True, slots=True)
@@ -86,6 +89,7 @@ class Metadata:
         self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
         self._daemons: dict[str, Docker] = {}
         self._cri: dict[str, Cri] = {}
+        self._containerd: dict[str, Containerd] = {}
         self._silent_until: dict[str, float] = {}
         self._failing: dict[str, str] = {}
         self._discovered = float("-inf")
@@ -214,6 +218,8 @@ class Metadata:
             self._learn(known, self._checks.of_pod(known, found) if known.runtime in _HAS_CRI else found)
         if known.runtime in _HAS_CRI and self._cri:
             return self._ask_cri(known)
+        if known.runtime == "containerd":
+            self._ask_containerd(known)
         return found is not None and known.runtime not in _HAS_API
 
     def _ask_docker(self, known: Known) -> bool:
@@ -225,7 +231,7 @@ class Metadata:
                 found = docker.describe(record, podman=podman)
                 enforced = bundle.read(known.id, known.supervisor, self._proc)
                 if enforced is not None and enforced.settings and found.settings:
-                    found = replace(found, settings=configuration.over(enforced.settings, found.settings))
+                    found = replace(found, settings=configuration.of_both(enforced.settings, found.settings))
                 if known.runtime == "unknown":
                     found = found.over(Facts(runtime="podman" if podman else "docker"))
                 self._learn(known, found)
@@ -242,11 +248,28 @@ class Metadata:
         for daemon in self._cri.values():
             found = self._answer(daemon, partial(daemon.facts, known.id))
             if found is not None and self._believed(daemon, known):
-                known.learn(found)
+                self._learn_more(known, found)
                 return True
         return False
 
-    def _answer(self, daemon: Docker | Cri, ask: Callable[[], T | None]) -> T | None:
+    def _ask_containerd(self, known: Known) -> None:
+        """Of one that `ctr` or nerdctl made, what its containerd keeps beside the bundle, where it answers."""
+        shim = known.supervisor
+        if shim is None or shim.address is None or shim.namespace is None or shim.uid != 0:
+            return
+        daemon = self._containerd.setdefault(shim.address, Containerd(shim.address))
+        found = self._answer(daemon, partial(daemon.facts, known.id, shim.namespace))
+        if found is not None and daemon.owner == 0:
+            self._learn_more(known, found)
+
+    @staticmethod
+    def _learn_more(known: Known, found: Facts) -> None:
+        """What a daemon knows beside a bundle that was learned already."""
+        if found.settings is not None:
+            found = replace(found, settings=configuration.over(known.settings or NOTHING, found.settings))
+        known.learn(found)
+
+    def _answer(self, daemon: Asked, ask: Callable[[], T | None]) -> T | None:
         """What a daemon says; None where it says nothing, or not in time."""
         if self._silent_until.get(daemon.path, 0.0) > time.monotonic():
             return None
@@ -276,14 +299,14 @@ class Metadata:
             self._failing.pop(gone, None)
             self._silent_until.pop(gone, None)
 
-    def _failed(self, daemon: Docker | Cri, error: Exception, *, hung: bool) -> None:
+    def _failed(self, daemon: Asked, error: Exception, *, hung: bool) -> None:
         """Count it; one that costs time when it is asked is not asked again for a while."""
         self._count("metadata.daemon_hung" if hung else "metadata.daemon_away")
         self._failing[daemon.path] = str(error)
         if hung:
             self._silent_until[daemon.path] = time.monotonic() + HANG_S
 
-    def _believed(self, daemon: Docker | Cri, known: Known) -> bool:
+    def _believed(self, daemon: Asked, known: Known) -> bool:
         users_own = known.supervisor is not None and known.supervisor.uid == daemon.owner
         if daemon.owner == 0 or users_own:
             return True

@@ -6,6 +6,7 @@ Looked at when the crossing begins, for a client is gone soon after.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,6 +82,13 @@ class Asking:
         """Of one that is inside by now, of whom nobody saw how he came in."""
         step = _step(event.head.pid, event.head.start, event.parent.mnt, event.task)
         return self._of(step, event.task, event.ancestry, event.head.time)
+
+    def of_daemon_at(self, place: str, at: int) -> Asked:
+        """Of what the daemon whose socket is at `place` did at a time by its clock, ns."""
+        self.clients.look()
+        sockets = self.clients.sockets_beside(place)
+        moment = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - max(0, time.time_ns() - at)
+        return Asked(None, self.clients.at(moment, sockets), self.clients.unseen(sockets))
 
     def _of(self, step: Step, task: Facts, chain: tuple[Step, ...], moment: int) -> Asked:
         index = supervisor_index(chain)

@@ -92,6 +92,11 @@ class Clients:
         """Sockets by which a daemon can be asked, of those that are in use."""
         return frozenset(each.path for each in self._held.get(pid, ()))
 
+    def sockets_beside(self, path: str) -> frozenset[str] | None:
+        """Sockets that are in use of the daemon that listens at `path`; None where it is not known: all may be."""
+        mine = [held for held in self._held.values() if any(each.path == path for each in held)]
+        return frozenset(each.path for held in mine for each in held) or None
+
     def look(self) -> None:
         """See who is connected now."""
         now = self._clock()

@@ -259,6 +259,14 @@ class Configuration(_Event):
     because: Literal["start", "found", "changed"]
     """"found": it ran before the sensor did."""
     missing: dict[str, Missing]
+    told: NotRequired[list[str]]
+    """What its runtime said was done to it before: "create", "update", "network_connect"; oldest first."""
+    caller: NotRequired[Caller | None]
+    """The process outside that did it; None: a daemon did, see `clients`, or it is not known."""
+    clients: NotRequired[list[Client]]
+    """Who was connected to the daemon that did it, of whom one has asked for it."""
+    clients_unseen: NotRequired[str | None]
+    """Why not all who were connected can be known, in words."""
 
 
 class Record(_Event):

@@ -119,7 +119,7 @@ class Settings(TypedDict):
     capabilities: list[str] | None
     """The bounding set, by name: CAP_SYS_ADMIN."""
     seccomp: str | None
-    """"filter", or "unconfined"."""
+    """"filter", "filter sha256:..." of a profile that was given, or "unconfined"."""
     apparmor: str | None
     """The profile's name, or "unconfined"."""
     no_new_privileges: bool | None
@@ -139,6 +139,7 @@ class Settings(TypedDict):
     """"0.0.0.0:8080->80/tcp"."""
     networks: list[str] | None
     restart: str | None
+    """"always", "on-failure:3", "no"; of a pod it is not told on the host."""
     memory: int | None
     """Bytes; 0 is no limit, here and below."""
     cpus: int | None
@@ -146,6 +147,8 @@ class Settings(TypedDict):
     pids: int | None
     runtime: NotRequired[str | None]
     """The low-level runtime, as the daemon names it: "runc", "crun", "runsc", "io.containerd.kata.v2"."""
+    checks: NotRequired[list[str] | None]
+    """The health checks, exec probes and hooks that it declares, as command lines without secrets."""
 
 
 class Request(TypedDict):

@@ -75,7 +75,7 @@ class Watching:
         )
         host = procfs.namespaces(os.getpid()) or {}
         self.watch.configured = Configured(
-            lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host
+            lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host, asking
         )
         network = Network(containers.at_mount, lineage, lambda: f"host/boot/{next(numbers)}", wall_clock)
         talk = Talk(

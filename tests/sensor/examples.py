@@ -128,6 +128,8 @@ SETTINGS = {
     "memory": 0,
     "cpus": 0,
     "pids": 100,
+    "runtime": "runc",
+    "checks": ["/bin/check -q"],
 }
 
 REQUEST: wire.Request = {
@@ -236,6 +238,10 @@ EVENTS: dict[str, dict[str, Any]] = {
         settings=SETTINGS,
         because="changed",
         missing={"settings.ports": "unknown"},
+        told=["update"],
+        caller=None,
+        clients=[CLIENT],
+        clients_unseen=None,
     ),
     "connection": event(
         "connection",

@@ -34,7 +34,11 @@ BUNDLE = {
         {"destination": "/s", "type": "bind", "source": "/run/docker.sock", "options": ["rbind", "ro"]},
         {"destination": "/h", "type": "none", "source": "/", "options": ["rbind"]},
     ],
-    "linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}, "devices": [{"path": "/dev/fuse"}]},
+    "linux": {
+        "seccomp": {"defaultAction": "SCMP_ACT_ERRNO"},
+        "devices": [{"path": "/dev/fuse"}],
+        "resources": {"memory": {"limit": 4096}, "cpu": {"quota": 50_000}, "pids": {"limit": 7}},
+    },
 }
 RECORD = {
     "Image": "sha256:00",
@@ -70,6 +74,9 @@ def test_a_bundle_says_what_is_enforced_and_environment_by_name_alone():
             {"source": "/run/docker.sock", "target": "/s", "writable": False},
         ],
         "devices": ["/dev/fuse"],
+        "memory": 4096,
+        "cpus": 500_000_000,
+        "pids": 7,
     }
     assert "abc" not in json.dumps(said)
 
@@ -92,10 +99,42 @@ def test_a_record_says_what_was_asked_for():
     }
 
 
-def test_what_is_enforced_counts_before_what_was_asked_for():
-    both = configuration.over(configuration.of_bundle(BUNDLE), configuration.of_record(RECORD))
+def test_what_is_enforced_counts_before_what_was_asked_for_and_limits_are_the_daemons_of_now():
+    both = configuration.of_both(configuration.of_bundle(BUNDLE), configuration.of_record(RECORD))
     assert both["mounts"] == configuration.of_bundle(BUNDLE)["mounts"]
     assert (both["restart"], both["seccomp"]) == ("always", "filter")
+    assert (both["memory"], both["cpus"], both["pids"]) == (1024, 0, 0)
+
+
+def record(**host):
+    return configuration.of_record({**RECORD, "HostConfig": {**RECORD["HostConfig"], **host}})
+
+
+def test_how_often_it_is_restarted_is_a_part_of_the_policy():
+    assert record(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 3})["restart"] == "on-failure:3"
+    assert record(RestartPolicy={"Name": "", "MaximumRetryCount": 0})["restart"] == "no"
+
+
+def test_a_share_of_the_cpu_is_the_same_however_it_was_asked_for():
+    assert record(CpuQuota=20_000, CpuPeriod=100_000)["cpus"] == record(NanoCpus=200_000_000)["cpus"]
+
+
+def test_a_port_that_is_published_anywhere_is_told_without_the_number_of_this_start():
+    document = {
+        **RECORD,
+        "HostConfig": {**RECORD["HostConfig"], "PublishAllPorts": True},
+        "NetworkSettings": {"Ports": {"80/tcp": [], "443/tcp": [{"HostPort": "49153"}]}},
+    }
+    assert configuration.of_record(document)["ports"] == ["0.0.0.0:8080->80/tcp", "0.0.0.0:?->443/tcp"]
+
+
+def test_a_seccomp_profile_that_was_given_differs_from_the_daemons_own_and_from_another():
+    bundle = configuration.of_bundle(BUNDLE)
+    given = [configuration.of_both(bundle, record(SecurityOpt=[f"seccomp={text}"])) for text in ("{}", "{ }")]
+    plain = configuration.of_both(bundle, record(SecurityOpt=["label=disable"]))
+    said = [each["seccomp"] for each in (*given, plain)]
+    assert len(set(said)) == 3
+    assert said[2] == "filter"
 
 
 @pytest.mark.parametrize("rule", [{"allow": True, "access": "rwm"}, {"allow": True, "type": "a"}])

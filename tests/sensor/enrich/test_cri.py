@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensor.enrich import grpc, protobuf
+from sensor.enrich.containerd import Containerd
 from sensor.enrich.cri import Cri
 from sensor.enrich.daemon import AwayError, HungError, UnexpectedError
 from sensor.enrich.grpc import RefusedError, Service
@@ -170,3 +171,19 @@ def test_what_was_packed_is_unpacked(fields):
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=200), min_size=1, max_size=8))
 def test_a_map_comes_back(pairs):
     assert protobuf.mapping(protobuf.unpack(protobuf.pack({7: pairs})), 7) == pairs
+
+
+def test_a_container_has_its_image_by_digest_and_the_ports_that_its_pod_declares(serve):
+    ports = '[{"containerPort":80,"protocol":"TCP"},{"hostPort":53,"containerPort":53,"protocol":"UDP"},7]'
+    one = {1: "c1", 2: "p1", 3: {1: "web"}, 5: "sha256:00", 9: {"io.kubernetes.container.ports": ports}}
+    found = Cri(serve(packed(one), packed())).facts("c1")
+    assert found.settings["image_digest"] == "sha256:00"
+    assert found.settings["ports"] == ["0.0.0.0:53->53/udp", "80/tcp"]
+
+
+def test_containerd_tells_digest_labels_and_restart_policy_of_one_that_ctr_made(serve):
+    made = {1: "c1", 2: {"containerd.io/restart.policy": "always", "a": "b"}, 3: "docker.io/x:1"}
+    socket_path = serve(packed(made), packed({1: "docker.io/x:1", 3: {1: "type", 2: "sha256:11"}}))
+    found = Containerd(socket_path).facts("c1", "default")
+    assert (found.image, found.labels["a"], found.settings["restart"]) == ("docker.io/x:1", "b", "always")
+    assert (found.settings["image_digest"], found.settings["ports"]) == ("sha256:11", [])

@@ -8,8 +8,9 @@ from itertools import count
 import pytest
 
 from sensor.enrich.configuration import NOTHING
-from sensor.enrich.facts import Facts
+from sensor.enrich.facts import Check, Facts
 from sensor.enrich.known import Known
+from sensor.entry import configured as configured_module
 from sensor.entry.configured import Configured
 
 HOST = {"mnt": 1, "net": 2, "pid": 3, "user": 4, "ipc": 5, "uts": 6, "cgroup": 7}
@@ -71,9 +72,39 @@ def test_what_is_kept_of_containers_is_of_those_that_run(configured, told):
     assert [event["because"] for event in told] == ["found", "found"]
 
 
+def test_the_declared_checks_are_told_without_secrets_and_a_pod_whose_checks_nobody_tells_has_none_known(
+    configured, told
+):
+    known = container(memory=1)
+    known.learn(Facts(checks=(Check(("check", "--token=secret")),)))
+    configured.tell(known)
+    pod = container(memory=1)
+    pod.id = "c2"
+    pod.learn(Facts(checks=(), pod={"name": "p", "namespace": "n", "uid": None}))
+    configured.tell(pod)
+    assert [event["settings"]["checks"] for event in told] == [["check '***'"], None]
+
+
 def test_the_kernel_says_which_namespaces_are_the_hosts_and_secrets_stay_here(configured, told):
     configured.tell(container(entrypoint=["run", "--token=secret"]))
     settings = told[0]["settings"]
     assert settings["host_namespaces"] == ["net", "pid"]
     assert settings["entrypoint"] == ["run", "***"]
     assert told[0]["missing"]["settings.ports"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-e", "KEY=hidden"],
+        ["--env", "KEY=hidden"],
+        ["--env=KEY=hidden"],
+        ["-eKEY=hidden"],
+        ["-ite=KEY=hidden"],
+    ],
+)
+def test_a_clients_command_line_has_the_names_of_variables_and_no_values(words):
+    shown = configured_module._without_values(["docker", "run", *words, "--name=web", "-d", "image", "a=b"])
+    assert "hidden" not in str(shown)
+    assert "KEY" in str(shown)
+    assert [shown[:2], shown[-4:]] == [["docker", "run"], ["--name=web", "-d", "image", "a=b"]]
