@@ -115,6 +115,8 @@ def changes(connection: Connection, after: int, limit: int = 100) -> list[Change
         .mappings()
         .all()
     )
+    if not steps:  # the usual answer to who follows
+        return []
     changed = connection.execute(_ROWS.where(alerts.c.id.in_({step["alert"] for step in steps})))
     by_id = {row["id"]: row for row in _rows(connection, changed.mappings().all())}
     return [{"change": _history(step), "alert": by_id[step["alert"]]} for step in steps]
