@@ -12,9 +12,22 @@
  * himself. It comes with each packet that reaches a socket, too; for those two reads and no more are paid.
  */
 #define FAMILY_UNIX 1
+#define ESTABLISHED_STATE 1
 #define LISTENING_STATE 10
 #define QUIET_NS 60000000000ULL /* how long a process that was told is only counted */
 #define TIMED 4			/* but for its first connects, whose times are told */
+
+/* Of a socket that listens: its own process, since listen(2). */
+static __always_inline void read_peer(struct sock *sock, struct listening *out)
+{
+	struct pid *pid = 0;
+	struct upid first = {};
+
+	READ(pid, sock->sk_peer_pid);
+	if (pid)
+		bpf_probe_read_kernel(&first, sizeof(first), (char *)pid + OFFSET_OF(struct pid, numbers));
+	out->pid = first.nr;
+}
 
 static __always_inline int read_listener(struct sock *sock, struct listening *out)
 {
@@ -22,8 +35,6 @@ static __always_inline int read_listener(struct sock *sock, struct listening *ou
 	struct dentry *dentry = 0;
 	struct inode *inode = 0;
 	struct super_block *block = 0;
-	struct pid *pid = 0;
-	struct upid first = {};
 	unsigned long number = 0;
 	u32 device = 0;
 
@@ -34,12 +45,9 @@ static __always_inline int read_listener(struct sock *sock, struct listening *ou
 	READ(number, inode->i_ino);
 	READ(block, inode->i_sb);
 	READ(device, block->s_dev);
-	READ(pid, sock->sk_peer_pid); /* of a socket that listens: its own, since listen(2) */
-	if (pid)
-		bpf_probe_read_kernel(&first, sizeof(first), (char *)pid + OFFSET_OF(struct pid, numbers));
 	out->inode = number;
 	out->device = device;
-	out->pid = first.nr;
+	read_peer(sock, out);
 	return 1;
 }
 
@@ -104,8 +112,8 @@ static __always_inline long send_contact(struct task_struct *task, struct sock *
 	return send(event, OFFSET_IN_EVENT(struct event_contact, texts) + BOUNDED(used, CONTACT_TEXTS_LEN));
 }
 
-/* `to` is the address of the socket that listens; the caller of connect(2) runs. */
-static __always_inline int on_contact(u64 to)
+/* `to` is the address of the socket that listens, `from` is not needed; the caller of connect(2) runs. */
+static __always_inline int on_contact(u64 from, u64 to)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct sock *sock = (struct sock *)to;
@@ -137,15 +145,21 @@ static __always_inline int on_contact(u64 to)
 /* It is called where the listener was found, under its lock: what may refuse now is a security module. */
 ON_FUNCTION_ENTERED(security_unix_stream_connect, unix_connect, on_contact)
 
+static __always_inline u32 family_and_state_of(struct sock *sock)
+{
+	u32 both = 0;
+
+	/* They stand side by side, in every kernel that has this tracepoint; then comes a byte of flags. */
+	bpf_probe_read_kernel(&both, sizeof(both),
+			      (char *)sock + OFFSET_OF(struct sock, __sk_common.skc_family));
+	return both & 0xffffff;
+}
+
 ON_RAW_TRACEPOINT(sk_data_ready)
 {
 	struct sock *sock = (struct sock *)ctx->args[0];
-	u16 family_and_state[2] = {};
 
-	/* They stand side by side, in every kernel that has this tracepoint. */
-	bpf_probe_read_kernel(family_and_state, sizeof(family_and_state),
-			      (char *)sock + OFFSET_OF(struct sock, __sk_common.skc_family));
-	if (family_and_state[0] != FAMILY_UNIX || (family_and_state[1] & 0xff) != LISTENING_STATE)
+	if (family_and_state_of(sock) != (FAMILY_UNIX | LISTENING_STATE << 16))
 		return 0;
-	return on_contact((u64)sock);
+	return on_contact(0, (u64)sock);
 }

@@ -34,6 +34,7 @@ BPF_TABLE("lru_hash", u32, u32, strangers, 4096);
 BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
 BPF_TABLE("lru_hash", struct listening, u32, listeners, 4096);
 BPF_TABLE("lru_hash", struct client_key, struct client, clients, 1024);
+BPF_TABLE("lru_hash", struct exec_name, struct exec_request, requests, 2048);
 BPF_TABLE("lru_hash", u32, u64, asks, 4096);
 BPF_TABLE("lru_hash", u64, u64, injected, 4096);
 BPF_ARRAY(switches, u32, SWITCHES);
@@ -162,6 +163,16 @@ static __always_inline u32 *cgroups_lookup(u64 *key)
 	return cgroups.lookup(key);
 }
 
+static __always_inline struct exec_request *requests_lookup(struct exec_name *key)
+{
+	return requests.lookup(key);
+}
+
+static __always_inline long requests_update(struct exec_name *key, struct exec_request *value)
+{
+	return requests.update(key, value);
+}
+
 static __always_inline u64 *asks_lookup(u32 *key)
 {
 	return asks.lookup(key);
@@ -268,11 +279,11 @@ static __always_inline long ordinary_output(void *event, u64 size)
 #define ON_FUNCTION_ENTERED(function, name, enter)                                                         \
 	int kfunc__##function(u64 *ctx)                                                                    \
 	{                                                                                                  \
-		return enter(ctx[1]);                                                                      \
+		return enter(ctx[0], ctx[1]);                                                              \
 	}                                                                                                  \
 	int on_kprobe_##name(void *ctx)                                                                    \
 	{                                                                                                  \
-		return enter(parameter((u64)ctx, 1));                                                      \
+		return enter(parameter((u64)ctx, 0), parameter((u64)ctx, 1));                              \
 	}
 #define ON_KPROBE(name, enter, leave)                                                                      \
 	int on_kprobe_##name(void *ctx)                                                                    \

@@ -132,6 +132,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct exec_name);
+	__type(value, struct exec_request);
+} requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -213,6 +220,7 @@ MAP_ACCESS(tallies, __u32, struct ordinary_tally)
 MAP_ACCESS(strangers, __u32, __u32)
 MAP_ACCESS(cgroups, __u64, __u32)
 MAP_ACCESS(clients, struct client_key, struct client)
+MAP_ACCESS(requests, struct exec_name, struct exec_request)
 MAP_ACCESS(asks, __u32, __u64)
 MAP_ACCESS(injected, __u64, __u64)
 
@@ -282,15 +290,15 @@ static __always_inline long ordinary_output(void *event, __u64 size)
 	{                                                                                                  \
 		return off_duty() ? 0 : leave();                                                           \
 	}
-/* Where a function of the kernel begins, with the second of what it is given. */
+/* Where a function of the kernel begins, with the first two of what it is given. */
 #define ON_FUNCTION_ENTERED(function, name, enter)                                                         \
 	SEC("fentry/" #function) int on_fentry_##function(u64 *ctx)                                        \
 	{                                                                                                  \
-		return off_duty() ? 0 : enter(ctx[1]);                                                     \
+		return off_duty() ? 0 : enter(ctx[0], ctx[1]);                                             \
 	}                                                                                                  \
 	SEC("kprobe") int on_kprobe_##name(void *ctx)                                                      \
 	{                                                                                                  \
-		return off_duty() ? 0 : enter(parameter((u64)ctx, 1));                                     \
+		return off_duty() ? 0 : enter(parameter((u64)ctx, 0), parameter((u64)ctx, 1));             \
 	}
 /* The same pair at as many functions as the loader attaches it to. */
 #define ON_KPROBE(name, enter, leave)                                                                      \

@@ -70,3 +70,4 @@ static __always_inline u64 result_in(u64 registers)
 #include "ordinary.h"
 #include "signal.h"
 #include "contact.h"
+#include "request.h"

@@ -98,7 +98,7 @@ class Agent:
         self.recorder = Recorder(keep, Head(host, wall_clock(0))) if keep else None
         doors = Doors(containers, host)
         lineage = Lineage(redactor.argv, doors.side, Snapshot.take(redactor.argv))
-        asking = Asking.on_this_host(lineage, doors, accounts.name, wall_clock)
+        self._asking = asking = Asking.on_this_host(lineage, doors, accounts.name, wall_clock)
         reporter = Reporter(
             next_id,
             containers.by_id,
@@ -186,6 +186,7 @@ class Agent:
                 "pins", f"what happens while no sensor runs is missed: nothing is pinned, for {why_not}"
             )
         self._probe = self.watch.probe = self.life.probe = probe
+        self._asking.requests = probe.requests
         probe.know_sensor(os.getpid())
         if probe.left_behind:
             self._tell_loss("pins.other_layout", probe.left_behind)

@@ -70,10 +70,9 @@ def key_of(client: Client) -> Key:
 
 def possible(sought: Sought, client: Client) -> bool:
     """Whether this client may have asked for the visit. Of who did ask it is always true."""
-    argv = client["caller"]["argv"]
-    if client_line.says(argv, sought.entry) == "else":
-        return False
-    connected = client["connected"]
+    argv, connected = client["caller"]["argv"], client["connected"]
+    if client.get("asked") or client_line.says(argv, sought.entry) == "else":
+        return client.get("asked", False)
     if client["witness"] == "held" or not connected:
         return not client["closed"]
     latest = min(each for each in (sought.created, sought.started, sought.entry["time"]) if each is not None)
@@ -147,6 +146,8 @@ def _choice(visit: Sought, key: Key | None) -> Choice:
     socket = client["socket"] or "the daemon's socket"
     tool = client["caller"]["comm"]
     surely, why = _how_sure(visit, key, unseen)
+    if client.get("asked"):
+        surely, why = "exact", "the daemon read this very exec's id from its connection"
     evidence = f"{tool} (pid {key[0]}) was connected to {socket}"
     once = _once(visit, key)
     return Choice(less(who, surely, why, evidence), key if once and surely in {"exact", "strong"} else None)

@@ -93,7 +93,7 @@ def less(principal: Principal, confidence: Sure, reason: str, evidence: str) -> 
     if principal["kind"] == "unknown":
         return {**principal, "evidence": [evidence, *principal["evidence"]]}
     worse = confidence if RANKS[confidence] > RANKS[principal["confidence"]] else principal["confidence"]
-    why = reason if worse == confidence else f"{reason}; {principal['reason']}"
+    why = reason if principal["confidence"] == "exact" else f"{reason}; {principal['reason']}"
     return {**principal, "confidence": worse, "reason": why, "evidence": [evidence, *principal["evidence"]]}
 
 

@@ -146,6 +146,7 @@ class Reporter:
         ancestry = self._outside(crossing, chain_of(crossing, event))
         if way == "ns-join" and known and known.cgroup is None and is_podman_exec(ancestry, known.id):
             way = "podman-exec"
+        made = exec_id(who["argv"]) or conmon_exec_id(ancestry)
         entry_id = self.next_id()
         self._sessions[crossing.cookie] = entry_id
         if undecided:
@@ -166,10 +167,10 @@ class Reporter:
             entered_by=who,
             ancestry=ancestry,
             login=login_of(event.task.login_uid, event.task.login_session, self._users.host_name),
-            exec_id=exec_id(who["argv"]) or conmon_exec_id(ancestry),
+            exec_id=made,
             witnessed=outcome.witnessed,
             missing={**missing, **lacking, **unseen("entered_by", who)},
-            **self._by_whom(crossing.cookie, event),
+            **self._by_whom(crossing.cookie, event, made),
         )
 
     def escaped(self, outcome: Escaped) -> Escape | None:
@@ -284,7 +285,7 @@ class Reporter:
             crossing.owner.container, crossing.owner.container if runtime_made else None, shared=False
         )
         chain = (crossing.reached.by, *begun.ancestry) if crossing.reached else begun.ancestry
-        attempt_id = self.next_id()
+        attempt_id, made = self.next_id(), exec_id(who["argv"])
         candidate = Candidate.attempt(keys, crossing, outcome.event.head.time)
         known = self._known(container["id"]) if container["id"] else None
         if crossing.reached:
@@ -308,9 +309,9 @@ class Reporter:
             entered_by=who,
             ancestry=self._lineage.ancestors(chain),
             login=login_of(begun.task.login_uid, begun.task.login_session, self._users.host_name),
-            exec_id=exec_id(who["argv"]),
+            exec_id=made,
             missing={**missing, **lacking, **unseen("entered_by", who)},
-            **self._by_whom(crossing.cookie, None),
+            **self._by_whom(crossing.cookie, None, made),
         )
 
     def contacted(self, seen: Seen, served: Served, session: str | None, inside: Inside) -> Contact:
@@ -373,11 +374,13 @@ class Reporter:
             signal=signal,
         )
 
-    def _by_whom(self, cookie: int, event: Exec | None) -> ByWhom:
-        """Whom it may belong to, as was seen when the crossing began, or is seen now."""
+    def _by_whom(self, cookie: int, event: Exec | None, made: str | None = None) -> ByWhom:
+        """Whom it may belong to, as was seen when the crossing began, or is seen now; `made`: its exec's id."""
         asked = self._asked.pop(cookie, None)
         if asked is None:
             asked = self._asking.of_exec(event) if self._asking and event else Asked()
+        if self._asking:
+            asked = self._asking.by_id(asked, made)
         return ByWhom(caller=asked.caller, clients=asked.clients, clients_unseen=asked.unseen)
 
     def _outside(self, crossing: Crossing, chain: tuple[Step, ...]) -> list[Ancestor]:

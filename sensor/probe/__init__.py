@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sensor.probe.budget import Budgets
     from sensor.probe.contacts import Listeners
     from sensor.probe.ordinary import OrdinaryLane
+    from sensor.probe.requests import Requests
     from sensor.probe.ring import Ring
 
 BPF_SOURCES: Final = Path(__file__).resolve().parent.parent.parent / "bpf"
@@ -65,6 +66,10 @@ class Probe(Protocol):
     @property
     def listeners(self) -> Listeners:
         """Which unix sockets are daemons'."""
+
+    @property
+    def requests(self) -> Requests:
+        """Who asked a daemon to start which exec."""
 
     def poll(self, timeout_ms: int) -> int:
         """Hands up to POLL_EVENTS waiting events to the callback; returns how many."""

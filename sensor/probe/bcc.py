@@ -25,6 +25,7 @@ from sensor.probe.counters import COUNTERS
 from sensor.probe.hooks import Best, Choice, Program, Way
 from sensor.probe.libbpf import fentry_refused, load_library
 from sensor.probe.ordinary import OrdinaryLane
+from sensor.probe.requests import Requests
 
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
@@ -232,6 +233,7 @@ class BccProbe:
         self.ordinary = OrdinaryLane(load_library(), descriptor)
         self.budget = Budgets(load_library(), descriptor)
         self.listeners = Listeners(load_library(), descriptor)
+        self.requests = Requests(load_library(), descriptor, self.listeners)
 
     def poll(self, timeout_ms: int) -> int:
         """See Probe."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -32,6 +33,8 @@ _SOCKET_LEN: Final = 112
 _REST: Final = struct.Struct(f"=Q2IQ{_SOCKET_LEN}s")
 CONTACT_TASK: Final = HEAD.size + LISTENING.size + _REST.size
 CONTACT_TEXTS: Final = CONTACT_TASK + FACTS.size + ANCESTRY_SIZE
+MAX_DAEMONS: Final = 64
+"""Daemons' sockets that are remembered; those that were used last."""
 _KIND: Final = struct.pack("=I", Kind.CONTACT)
 _STRANGER: Final = struct.pack("=I", 1)
 _DAEMON: Final = struct.pack("=I", 2)
@@ -100,8 +103,19 @@ class Listeners:
     def __init__(self, library: ctypes.CDLL, descriptor: Callable[[str], int]) -> None:
         self._lib = library
         self._map = descriptor("listeners")
+        self._daemons: OrderedDict[Listening, None] = OrderedDict()
+
+    @property
+    def daemons(self) -> list[Listening]:
+        """Those that were settled as daemons', the latest first."""
+        return list(reversed(self._daemons))
 
     def settle(self, listening: Listening, *, daemon: bool) -> None:
         """Whether it is a daemon: a stranger's connects are not told any more, a daemon's have their own budget."""
+        self._daemons.pop(listening, None)
+        if daemon:
+            self._daemons[listening] = None
+            if len(self._daemons) > MAX_DAEMONS:
+                self._daemons.popitem(last=False)
         key = LISTENING.pack(*listening)
         self._lib.bpf_map_update_elem(self._map, key, _DAEMON if daemon else _STRANGER, 0)

@@ -18,6 +18,7 @@ from sensor.probe.hooks import Best, Choice, Program
 from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, MARK
 from sensor.probe.libbpf import Log, fentry_refused, load_library, name, why
 from sensor.probe.ordinary import OrdinaryLane
+from sensor.probe.requests import Requests
 from sensor.probe.ring import Ring
 
 
@@ -247,6 +248,7 @@ class CoreProbe:
         self._cpus = self._lib.libbpf_num_possible_cpus()
         self.budget = Budgets(self._lib, self._map)
         self.listeners = Listeners(self._lib, self._map)
+        self.requests = Requests(self._lib, self._map, self.listeners)
 
     def _map(self, called: str) -> int:
         return int(self._lib.bpf_object__find_map_fd_by_name(self._object, called.encode()))

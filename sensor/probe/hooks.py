@@ -109,12 +109,11 @@ def _raw(tracepoint: str, function: str = "") -> tuple[Way, ...]:
     return (Way("raw_tracepoint", (program,)),)
 
 
-def _entered(function: str, name: str, otherwise: str) -> tuple[Way, ...]:
-    """Where a function of the kernel begins; else a raw tracepoint that tells the same."""
+def _entered(function: str, name: str) -> tuple[Way, ...]:
+    """Where a function of the kernel begins."""
     return (
         Way("fentry", (Program("fentry", function, f"on_fentry_{function}"),)),
         Way("kprobe", (Program("kprobe", function, f"on_kprobe_{name}"),)),
-        *_raw(otherwise),
     )
 
 
@@ -131,7 +130,12 @@ HOOKS: Final = (
     Hook("connect", _raw("inet_sock_set_state"), required=False),
     Hook(
         "unix_connect",
-        _entered("security_unix_stream_connect", "unix_connect", "sk_data_ready"),
+        (*_entered("security_unix_stream_connect", "unix_connect"), *_raw("sk_data_ready")),
+        required=False,
+    ),
+    Hook(
+        "unix_read",
+        (*_entered("unix_stream_read_actor", "unix_read"), *_raw("sk_data_ready", "on_request_ready")),
         required=False,
     ),
 )

@@ -25,7 +25,7 @@ _MOUNTS: Final = Path("/proc/self/mounts")
 def layout() -> str:
     """Digest of the events' layout and of the maps' definitions."""
     digest = hashlib.sha256()
-    for name in ("event.h", "loader_core.h"):
+    for name in ("event.h", "listen.h", "loader_core.h"):
         digest.update((BPF_SOURCES / name).read_bytes())
     return digest.hexdigest()[:12]
 

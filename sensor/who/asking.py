@@ -18,6 +18,7 @@ from sensor.entry.lineage import Lineage
 from sensor.entry.means import supervisor_index
 from sensor.probe.contacts import Contact
 from sensor.probe.layout import Exec, Facts, Reached, Setns, Step
+from sensor.probe.requests import Requests
 from sensor.who import podman
 from sensor.who.callers import Callers, Residence, Told
 from sensor.who.clients import Clients
@@ -43,6 +44,8 @@ class Asking:
         self._lineage = lineage
         self._callers = callers
         self.clients = clients
+        self.requests: Requests | None = None
+        """Of the programs that are loaded now."""
 
     @classmethod
     def on_this_host(
@@ -64,6 +67,12 @@ class Asking:
         tty = procfs.terminal_of(task.tty_major, task.tty_minor)
         told = Told(task.login_uid, task.login_session, tty, seen.ancestry)
         self.clients.connected(step, seen.socket, seen.head.time, told)
+
+    def by_id(self, asked: Asked, exec_id: str | None) -> Asked:
+        """The one client that asked for this exec, where the kernel saw that; else what was known before."""
+        request = self.requests.of(exec_id) if self.requests and exec_id and asked.caller is None else None
+        client = self.clients.asker(request.pid, request.time) if request else None
+        return Asked(clients=[client]) if client else asked
 
     def of_setns(self, event: Setns) -> Asked:
         """Of a crossing that the kernel saw begin."""

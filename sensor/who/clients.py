@@ -126,7 +126,7 @@ class Clients:
                 met.add(each.inode)
                 if self._is_plumbing(step.pid, step.comm):
                     continue
-                known = self._clients.get((step.pid, step.start))
+                known = self._clients.get(_key(step))
                 one = known or self._note(step, each.path, "held", None)
                 one.seen, one.socket = now, each.path
         self._gone, self._met = gone, met | {inode for inode in self._met if inode in here}
@@ -144,6 +144,20 @@ class Clients:
         ]
         now.sort(key=lambda one: (one.connected[-1] if one.connected else 0, one.seen), reverse=True)
         return [self._client(one) for one in now[:MAX_CLIENTS]]
+
+    def asker(self, pid: int, moment: int) -> Client | None:
+        """The client `pid`, who asked at a moment since boot for the very visit that is looked at."""
+        found = [
+            one
+            for one in self._clients.values()
+            if one.caller["pid"] == pid and one.caller["start"] <= moment
+        ]
+        if not found:
+            step = self._callers.now(pid)
+            if step is None or step.start > moment:
+                return None
+            found = [self._note(step, "", "held", None)]
+        return {**self._client(found[-1]), "asked": True}
 
     def unseen(self, sockets: frozenset[str] | None = None) -> str | None:
         """Why not all who were connected can be known, in words."""
@@ -164,7 +178,7 @@ class Clients:
         )
 
     def _note(self, step: Step, path: str, witness: Literal["connect", "held"], told: Told | None) -> _One:
-        key = (step.pid, step.start)
+        key = _key(step)
         one = self._clients.pop(key, None)
         if one is None or one.caller["comm"] != step.comm:
             # The same process with another program connects as what it is now.
@@ -196,3 +210,8 @@ class Clients:
     def _is_plumbing(self, pid: int, comm: str) -> bool:
         """Whether it is a part of the runtimes, or this sensor: they ask without being asked."""
         return pid == os.getpid() or pid in self._daemons or comm.startswith("containerd-shim")
+
+
+def _key(step: Step) -> tuple[int, int]:
+    """The kernel's word and /proc's name a process alike by it: /proc has its start in ticks."""
+    return step.pid, step.start // procfs.TICK_NS

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from sensor.wire.parts import Login
 
@@ -51,6 +51,8 @@ class Client(TypedDict):
     """It was gone, or its connection was, when the entry was seen."""
     witness: Literal["connect", "held"]
     """"connect": the kernel told of each connection; "held": the daemon's sockets were looked at."""
+    asked: NotRequired[bool]
+    """The kernel saw it ask for this very exec, by its id. It is the only client then."""
 
 
 class Principal(TypedDict):

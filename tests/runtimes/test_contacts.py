@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from sensor.entry.contacts import Contacts
+from sensor.probe.contacts import Contact, Listeners
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import CLIENT, Dockerd
@@ -20,6 +22,11 @@ from vagrant.local.dockerd import CLIENT, Dockerd
 pytestmark = pytest.mark.runtimes
 
 CURL = "/usr/bin/curl"
+_CONNECTS = """
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+"""
 
 
 def mounts(*programs: str) -> list[str]:
@@ -99,27 +106,31 @@ def test_the_client_of_a_docker_exec_is_told_before_the_entry(
     assert os.getpid() in {step["pid"] for step in told[0]["ancestry"]}
 
 
-def test_a_socket_that_is_no_daemons_is_told_to_the_kernel_once(watching: Watching, tmp_path: Path) -> None:
-    watching.events.clear()
+def test_a_socket_that_is_no_daemons_is_told_to_the_kernel_once(
+    watching: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "docker.sock"
-    connects = "import socket,sys\nfor _ in range(20): socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    told: list[str] = []
+    take = Contacts.take
+
+    def taken(self: Contacts, seen: Contact, listeners: Listeners | None) -> object:
+        told.append(seen.socket)
+        return take(self, seen, listeners)
+
+    monkeypatch.setattr(Contacts, "take", taken)
+    connects = [sys.executable, "-c", _CONNECTS, str(path)]
     with socket.socket(socket.AF_UNIX) as listens:
         listens.bind(str(path))
         listens.listen(64)
-        first = [sys.executable, "-c", connects.replace("20", "1"), str(path)]
-        subprocess.run(first, check=True)
+        watching.during(lambda: subprocess.run([*connects, "1"], check=True), lambda: str(path) in told)
+        subprocess.run([*connects, "20"], check=True)
         watching.pump(0.5)
-        before = watching.counters.get("contacts.seen")
-        subprocess.run([sys.executable, "-c", connects, str(path)], check=True)
-        watching.pump(0.5)
-    assert watching.counters.get("contacts.seen") == before
+    assert told.count(str(path)) == 1
     assert [event for event in contacts(watching) if event["place"] == str(path)] == []
 
 
 def test_a_client_that_connects_again_and_again_is_counted(watching: Watching, dockerd: Dockerd) -> None:
-    watching.events.clear()
-    connects = "import socket,sys\nfor _ in range(20): socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    line = [sys.executable, "-c", connects, str(dockerd.socket)]
+    line = [sys.executable, "-c", _CONNECTS, str(dockerd.socket), "20"]
     watching.during(lambda: subprocess.run(line, check=True), lambda: bool(contacts(watching)))
     mine = [event for event in contacts(watching) if event["process"]["argv"] == line]
     assert len(mine) == 1

@@ -84,6 +84,7 @@ class Watching:
         raw = recorder.event if recorder else None
         receive = receiver(self.watch.feed, self._fail, raw, on_contact=talk.contacted, on_flow=talk.flowed)
         self.probe = open_probe(loader, receive, best_hook)
+        asking.requests = self.probe.requests
         self.watch.sweep(self.probe)
         self.metadata.start()
 

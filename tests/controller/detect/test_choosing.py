@@ -84,6 +84,21 @@ def test_who_opened_the_stream_of_the_exec_between_its_making_and_its_start_aske
     assert named(one, two) == {"v1": "jane", "v2": "bob"}
 
 
+def test_who_was_seen_to_ask_for_this_very_exec_asked_for_it_whatever_else_is_said():
+    curl = {**client("bob", "curl", "--unix-socket", closed=True), "asked": True}
+    who = choose([visit("v1", curl), visit("v2", client("jane", *JANE, at=[NOW]))])
+    assert (who["v1"].principal["name"], who["v1"].principal["confidence"]) == ("bob", "exact")
+    assert "this very exec's id" in who["v1"].principal["reason"]
+    assert who["v2"].principal["name"] == "jane"
+
+
+def test_that_a_login_has_ended_is_said_however_sure_it_is_who_asked():
+    kept = client("jane", *JANE, at=[NOW], login_ended=True)
+    for each in (kept, {**kept, "asked": True}):
+        who = choose([visit("v", each, client("bob", *JANE, at=[NOW], login_ended=True)), visit("w", each)])
+        assert "that login has ended" in who["w"].principal["reason"]
+
+
 def test_a_client_that_was_used_up_earlier_stands_in_nobodys_way():
     old, new = client("jane", "docker", "exec", "web", "id"), client("bob", *JANE)
     assert named(visit("v", old, new), spent=[key_of(old)]) == {"v": "bob"}

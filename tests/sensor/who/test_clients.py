@@ -136,6 +136,25 @@ def test_of_one_who_connected_later_than_the_visit_nothing_is_told(clients):
     assert (found["connected"], found["witness"], found["closed"]) == ([now], "connect", True)
 
 
+def test_a_process_is_one_client_by_the_kernels_word_and_by_the_look(daemon, clients):
+    """/proc has its start in ticks: told twice it would stand in the way of who else was connected."""
+    made = daemon.client()
+    start = clients._callers.now(made.pid).start
+    at = boot()
+    clients.connected(Step(start + 1234, made.pid, os.getuid(), 0, 0xFFFFFFFF, "python3"), daemon.path, at)
+    clients.look()
+    (found,) = clients.at(boot())
+    assert (found["connected"], found["witness"]) == ([at], "connect")
+
+
+def test_who_asked_is_found_by_his_pid_also_when_he_connected_before_anybody_looked(daemon, clients):
+    made = daemon.client()
+    asker = clients.asker(made.pid, boot())
+    assert (asker["caller"]["pid"], asker["asked"]) == (made.pid, True)
+    assert clients.asker(made.pid, 1) is None, "a pid that came back is somebody else's"
+    assert clients.asker(2**22 + 7, boot()) is None
+
+
 def test_a_connection_whose_maker_is_gone_while_another_holds_it_is_told(daemon, clients):
     made = daemon.client("hand on")
     made.wait()
