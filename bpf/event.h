@@ -356,7 +356,7 @@ struct event_ordinary {
 	__u32 exe_len; /* the rest is of an exec alone */
 	__u32 filename_len;
 	__u32 argv_len;
-	__u32 pad;
+	__u32 parent; /* pid of the process that it is a child of */
 	__u64 argv_total;
 	char texts[PATH_LEN + FILENAME_LEN + ORDINARY_ARGV_LEN]; /* exe, filename, argv: what is used */
 };

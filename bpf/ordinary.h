@@ -115,13 +115,33 @@ static __always_inline u64 argv_shape(struct mm_struct *mm)
 	return hash;
 }
 
-static __always_inline void key_of_exec(struct task_struct *task, struct mm_struct *mm, struct file *file,
-					u32 mnt, struct ordinary_key *key)
+/* Its inode, or 0: programs of the same file are alike, whatever process runs them. */
+static __always_inline u64 file_of(struct task_struct *task)
+{
+	struct mm_struct *mm = 0;
+	struct file *file = 0;
+	struct inode *inode = 0;
+	unsigned long number = 0;
+
+	READ(mm, task->mm);
+	if (mm)
+		READ_MM(file, mm, exe_file);
+	if (file)
+		READ(inode, file->f_inode);
+	if (inode)
+		READ(number, inode->i_ino);
+	return number;
+}
+
+static __always_inline void key_of_exec(struct task_struct *task, struct task_struct *parent,
+					struct mm_struct *mm, struct file *file, u32 mnt,
+					struct ordinary_key *key)
 {
 	struct inode *inode = 0;
 	struct super_block *block = 0;
 	unsigned long number = 0;
 	u32 device = 0;
+	loff_t size = 0;
 
 	READ(inode, file->f_inode);
 	READ(number, inode->i_ino);
@@ -131,12 +151,14 @@ static __always_inline void key_of_exec(struct task_struct *task, struct mm_stru
 	key->mnt = mnt;
 	key->first = number;
 	key->second = (u64)device << 32 | uid_of(task);
-	key->third = argv_shape(mm);
+	/* Another size is another file, though it was written over the one before. */
+	READ(size, inode->i_size);
+	key->third = mixed(mixed(argv_shape(mm), size), file_of(parent));
 }
 
-static __always_inline void tell_exec(struct task_struct *task, struct linux_binprm *bprm,
-				      struct file *file, struct ordinary_key *key,
-				      struct ordinary_tally *tally)
+static __always_inline void tell_exec(struct task_struct *task, struct task_struct *parent,
+				      struct linux_binprm *bprm, struct file *file,
+				      struct ordinary_key *key, struct ordinary_tally *tally)
 {
 	u32 zero = 0, length = 0, cut = 0, fault = 0;
 	struct event_ordinary *event = (struct event_ordinary *)scratch_lookup(&zero);
@@ -151,7 +173,9 @@ static __always_inline void tell_exec(struct task_struct *task, struct linux_bin
 	event->key = *key;
 	event->exe_len = 0;
 	event->filename_len = 0;
-	event->pad = 0;
+	event->parent = 0;
+	if (parent)
+		READ(event->parent, parent->tgid);
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));
 	READ(fs, task->fs);
@@ -192,6 +216,7 @@ ON_RAW_TRACEPOINT_TOO(sched_process_exec, on_ordinary_exec)
 	struct mm_struct *mm = 0;
 	struct file *file = 0;
 	struct mark *mark;
+	struct task_struct *parent = 0;
 	u32 old_tid = ctx->args[1];
 	u32 mnt = own_mount(task);
 
@@ -207,10 +232,11 @@ ON_RAW_TRACEPOINT_TOO(sched_process_exec, on_ordinary_exec)
 		READ_MM(file, mm, exe_file);
 	if (!file)
 		return 0;
-	key_of_exec(task, mm, file, mnt, &key);
+	READ(parent, task->real_parent);
+	key_of_exec(task, parent, mm, file, mnt, &key);
 	tally = tally_of(mnt);
 	if (is_first(&key, tally))
-		tell_exec(task, bprm, file, &key, tally);
+		tell_exec(task, parent, bprm, file, &key, tally);
 	return 0;
 }
 
@@ -264,7 +290,7 @@ ON_RAW_TRACEPOINT(inet_sock_set_state)
 		return 0;
 	fill_head(&event->head, EVENT_CONNECT, task);
 	event->key = key;
-	event->exe_len = event->filename_len = event->argv_len = event->pad = 0;
+	event->exe_len = event->filename_len = event->argv_len = event->parent = 0;
 	event->argv_total = 0;
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));

@@ -144,6 +144,7 @@ _EVENT: Final[Rules] = {
     "first": _TIME,
     "uid": _UID,
     "port": _within(0, 65535),
+    "digest": _matching(r"[0-9a-f]{64}", "64 lower-case hex digits"),
     "key": _at_most(64),
     "address": _at_most(64),
     "container_id": _REFERENCE,

@@ -18,6 +18,7 @@ from sensor.config import Config
 from sensor.enrich import procfs
 from sensor.enrich.accounts import Accounts
 from sensor.enrich.containers import Containers
+from sensor.enrich.digests import Digests
 from sensor.enrich.metadata import Metadata
 from sensor.enrich.processes import Snapshot
 from sensor.entry.activity import LOST, Activities
@@ -27,6 +28,7 @@ from sensor.entry.doors import Doors
 from sensor.entry.left_out import LEFT_OUT
 from sensor.entry.lineage import Lineage
 from sensor.entry.network import Network
+from sensor.entry.programs import Programs
 from sensor.entry.report import Reporter
 from sensor.entry.served import Daemons
 from sensor.entry.users import Users
@@ -118,8 +120,9 @@ class Agent:
             reporter,
             doors,
         )
+        self.digests = Digests(count)
         self.activities = Activities(
-            containers.at_mount, next_id, emit, redactor.argv, wall_clock, health.counters.add
+            containers.at_mount, next_id, emit, redactor.argv, wall_clock, count, Programs(self.digests)
         )
         self.life = Life(next_id, emit, lineage, accounts.name, wall_clock, count)
         self.guard = Guard(self.life, health.degraded, config.heartbeat.interval_s)
@@ -344,6 +347,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         stack.callback(agent.close)
         agent.metadata.start()
         stack.callback(agent.metadata.close)
+        agent.digests.start()
+        stack.callback(agent.digests.close)
         agent.sources.start()
         stack.callback(agent.sources.close)
         agent.life.note("started", probe.reason)

@@ -71,8 +71,16 @@ class Normal:
         return settled and any(each.side == side for each in self.traits)
 
     def outside(self, trait: Trait) -> bool:
-        """Whether it is unusual. False where that cannot be said yet."""
-        return self.judges(trait.side) and trait not in self.traits
+        """Whether it is unusual. False where that cannot be said yet.
+
+        A file is another one only where digests of the same path are known: unknown is not different.
+        """
+        if not self.judges(trait.side) or trait in self.traits:
+            return False
+        return trait.facet != "digest" or any(
+            each.facet == "digest" and each.side == trait.side and path_of(each) == path_of(trait)
+            for each in self.traits
+        )
 
     def usual(self, side: Side, facet: str) -> tuple[str, ...]:
         """What is normal of one facet, in order."""
@@ -117,8 +125,14 @@ def of_activity(event: Event) -> tuple[Trait, ...]:
     return tuple(Trait("own", facet, _cut(value)) for facet, value in _activity(event))
 
 
+def path_of(digest: Trait) -> str:
+    """The path that stands in a trait of facet "digest"."""
+    return digest.value.rpartition(" ")[0]
+
+
 def _activity(event: Event) -> Iterator[tuple[str, str]]:
     yield "user", str(event["uid"])
+    yield "hour", hour(event["time"])
     if event["what"] != "exec":
         if event["address"] is not None:
             yield "destination", destination(event)
@@ -128,7 +142,9 @@ def _activity(event: Event) -> Iterator[tuple[str, str]]:
         return
     yield "program", program
     if event.get("digest"):
-        yield "digest", f"{program} {event['digest']}"
+        yield "digest", f"{wire.printable(program)[: MAX_VALUE - 72]} {event['digest']}"
+    if event.get("parent_exe"):
+        yield "parent", f"{event['parent_exe']} → {program}"
     if event["argv"] is not None:
         yield "arguments", f"{program} {shape(event['argv'][1:])}".rstrip()
 

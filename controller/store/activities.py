@@ -42,6 +42,8 @@ _TOLD: Final = (
     "port",
     "protocol",
 )
+_LATER: Final = ("parent_exe", "digest")
+"""What older sensors do not tell, nor what was stored of them."""
 _a, _c = activities, containers
 
 
@@ -67,7 +69,13 @@ def _merged(row: RowMapping | None, event: Mapping[str, Any]) -> dict[str, Any]:
         body["runs"] = kept[-MAX_RUNS:]
     at = sequence(event["id"])
     if at > body["at"]:
-        body["at"], body["told"] = at, {name: event[name] for name in _TOLD}
+        body["at"], body["told"] = (
+            at,
+            {
+                **{name: event[name] for name in _TOLD},
+                **{name: event.get(name) for name in _LATER},
+            },
+        )
     return {
         "container": event["container_id"],
         "key": event["key"],
@@ -133,4 +141,6 @@ def _view(row: RowMapping) -> ActivityView:
         "address": told["address"],
         "port": told["port"],
         "protocol": told["protocol"],
+        "parent_exe": told.get("parent_exe"),
+        "digest": told.get("digest"),
     }

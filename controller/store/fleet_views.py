@@ -65,6 +65,10 @@ class ActivityView(TypedDict):
     address: str | None
     port: int | None
     protocol: str | None
+    parent_exe: str | None
+    """The program of the process that it was a child of."""
+    digest: str | None
+    """SHA-256 of the program's file, where the sensor could read it."""
 
 
 class ContainerLoss(TypedDict):

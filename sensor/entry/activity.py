@@ -11,6 +11,7 @@ from typing import Final
 
 from sensor.enrich.known import Known
 from sensor.entry.lineage import Redact
+from sensor.entry.programs import Programs
 from sensor.probe.layout import Undecodable
 from sensor.probe.ordinary import EXEC, OTHERS, Ordinary, OrdinaryLane, decode, mount_of
 from sensor.wire import MAX_ARGS, MAX_TEXT, Activity, Event, Loss
@@ -46,7 +47,9 @@ class Activities:
         redact: Redact,
         wall: Callable[[int], int],
         count: Callable[[str], None],
+        programs: Programs | None = None,
     ) -> None:
+        self._programs = programs
         self._at_mount = at_mount
         self._next_id = next_id
         self._emit = emit
@@ -75,6 +78,8 @@ class Activities:
     def take(self, lane: OrdinaryLane) -> int:
         """What waits in the ring, a bounded number; how many."""
         found = lane.read()
+        if self._programs:
+            self._programs.begin()
         for raw in found:
             try:
                 seen = decode(raw)
@@ -100,6 +105,8 @@ class Activities:
             return
         record = self._records[seen.key] = _Record(self._event(seen, known.id))
         self._emit(record.event.copy())
+        if self._programs:
+            self._programs.ask(seen, known.init_pid, record.event["time"])
 
     def _unknown_mount(self, lane: OrdinaryLane, seen: Ordinary) -> None:
         self._count("ordinary.of_no_container")
@@ -111,6 +118,7 @@ class Activities:
 
     def collect(self, lane: OrdinaryLane) -> None:
         """Tell the counts that changed since the last collection. Takes some microseconds for each kind."""
+        self._tell_digests()
         standing = set()
         for key, count in lane.counts():
             standing.add(key)
@@ -126,6 +134,19 @@ class Activities:
             # What was counted of it since the last collection went with it.
             self._count(EVICTED)
         self._forget(lane)
+
+    def _tell_digests(self) -> None:
+        """Tell of each file of a container once; of what else it does, the digest stands in the next count."""
+        for answer in self._programs.answers() if self._programs else ():
+            record = self._records.get(answer.key)
+            if record is None or answer.digest is None:
+                continue
+            event = record.event
+            event["digest"] = answer.digest
+            if self._programs and self._programs.is_news(
+                event["container_id"], event["exe"] or "", answer.digest
+            ):
+                self._emit(self._again(event))
 
     def _forget(self, lane: OrdinaryLane) -> None:
         """Let go of containers that are gone since the last collection or before.
@@ -177,6 +198,7 @@ class Activities:
         if argv is not None:
             argv = [argument[:MAX_TEXT] for argument in argv[:MAX_ARGS]]
         when = self._wall(seen.time)
+        parent = self._programs.parent(seen) if self._programs else None
         return Activity(
             id=self._next_id(),
             time=when,
@@ -184,7 +206,7 @@ class Activities:
             kind="activity",
             what="exec" if executes else "connect",
             container_id=container,
-            key=_key(seen, argv),
+            key=_key(seen, argv, parent),
             first=when,
             count=1,
             uid=seen.uid,
@@ -197,11 +219,13 @@ class Activities:
             address=seen.address,
             port=seen.port,
             protocol=None if executes else "tcp",
+            parent_exe=parent,
+            digest=None,
         )
 
 
-def _key(seen: Ordinary, argv: list[str] | None) -> str:
+def _key(seen: Ordinary, argv: list[str] | None, parent: str | None) -> str:
     """Of what is told, not of what is redacted, so that it gives no secret away."""
     shape = "\0".join(argv or ()).translate(_DIGITS)
-    told = f"{seen.kind}\0{seen.uid}\0{seen.exe}\0{seen.address}\0{seen.port}\0{shape}"
+    told = f"{seen.kind}\0{seen.uid}\0{seen.exe}\0{seen.address}\0{seen.port}\0{shape}\0{parent}"
     return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

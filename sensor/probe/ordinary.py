@@ -43,6 +43,8 @@ class Ordinary:
     time: int
     pid: int
     start: int
+    parent: int
+    """Pid of the process that it is a child of; 0: not told."""
     uid: int
     comm: str
     exe: str | None
@@ -69,7 +71,7 @@ def decode(data: bytes) -> Ordinary:
     kind, flags, time, _, start, _, pid, _, uid = HEAD.unpack_from(data)
     key = data[HEAD.size : HEAD.size + KEY.size]
     _, mnt, first, second, third = KEY.unpack(key)
-    comm, exe_len, filename_len, argv_len, _, total = _REST.unpack_from(data, HEAD.size + KEY.size)
+    comm, exe_len, filename_len, argv_len, parent, total = _REST.unpack_from(data, HEAD.size + KEY.size)
     if kind not in {EXEC, CONNECT} or TEXTS + exe_len + filename_len + argv_len > len(data):
         raise Undecodable("an ordinary event of an unknown kind, or with a length that points beyond it")
     at = TEXTS
@@ -84,6 +86,7 @@ def decode(data: bytes) -> Ordinary:
         time=time,
         pid=pid,
         start=start // TICK * TICK,
+        parent=parent,
         uid=uid,
         comm=text(comm.split(b"\0", 1)[0]),
         exe=text(b"/" + b"/".join(reversed(exe.split(b"\0")[:-1]))) if exe and not flags & _EXE_CUT else None,
@@ -100,6 +103,11 @@ def decode(data: bytes) -> Ordinary:
 def mount_of(key: bytes) -> int:
     """The mount namespace that what `key` stands for was done in."""
     return int(KEY.unpack(key)[1])
+
+
+def inode_of(key: bytes) -> int:
+    """Of the key of an exec: the inode of the file that ran."""
+    return int(KEY.unpack(key)[2])
 
 
 def _address(first: int, second: int, family: int) -> str:

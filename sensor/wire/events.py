@@ -206,6 +206,10 @@ class Activity(_Event):
     address: str | None
     port: int | None
     protocol: Literal["tcp"] | None
+    parent_exe: NotRequired[str | None]
+    """The program of the process that it is a child of, as `exe`."""
+    digest: NotRequired[str | None]
+    """SHA-256 of the file that ran, 64 hex digits. Not known at first: it is told with a later count."""
 
 
 class Contact(_Event):

@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sensor.enrich.digests import Digests
+from sensor.entry.activity import Activities
+from sensor.entry.programs import Programs
+from sensor.entry.report import wall_clock
+from sensor.health import Counters
 from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, KernelEvent
 from sensor.probe.ordinary import CONNECT, EXEC, OrdinaryLane, decode, mount_of
@@ -157,3 +165,66 @@ def test_a_full_ring_loses_ordinary_events_alone_and_says_whose(
     while probe.poll(50):
         pass
     assert any(isinstance(one, Exec) and one.argv == ["/bin/echo", "visitor"] for one in events)
+
+
+class Told:
+    """What the sensor tells of a room, its files read by the thread that reads them in life."""
+
+    def __init__(self, probe: Probe, room: Room) -> None:
+        self.lane, self.events, self.counters = probe.ordinary, [], Counters()
+        self.digests, numbers = Digests(self.counters.add), itertools.count(1)
+        known = SimpleNamespace(id="c" * 64, init_pid=room.init)
+        self.activities = Activities(
+            lambda mnt: known if mnt == room.mnt else None,  # type: ignore[arg-type,return-value]
+            lambda: f"h/b/{next(numbers)}",
+            self.events.append,
+            lambda argv: (argv, False),
+            wall_clock,
+            self.counters.add,
+            Programs(self.digests),
+        )
+        self.digests.start()
+
+    def digest_of(self, path: Path) -> str | None:
+        """The digest that is told last of it, once one is told that was not before."""
+        before, deadline = len(self.events), time.monotonic() + 3 * WAIT_S
+        while time.monotonic() < deadline:
+            self.activities.take(self.lane)
+            self.activities.collect(self.lane)
+            told = [one for one in self.events[before:] if one["exe"] == str(path) and one["digest"]]
+            if told:
+                return str(told[-1]["digest"])
+            time.sleep(0.05)
+        return None
+
+
+def test_a_program_is_told_with_its_parent_and_the_digest_of_the_file_that_ran(
+    watched: tuple[Probe, list[KernelEvent]], room: Room, tmp_path: Path
+) -> None:
+    """Also of one that is gone before it is looked at, and of another one that was put in its place."""
+    told, program = Told(watched[0], room), tmp_path / "program"
+    room.do(f"cp /bin/true {program}; {program}")
+    assert told.digest_of(program) == hashlib.sha256(Path("/bin/true").read_bytes()).hexdigest()
+    shell = Path(f"/proc/{room.init}/exe").readlink()
+    assert {one["parent_exe"] for one in told.events if one["exe"] == str(program)} == {str(shell)}
+
+    # The same inode and the same arguments, written over.
+    time.sleep(1)
+    room.do(f"cat /bin/echo > {program}; {program} >/dev/null")
+    assert told.digest_of(program) == hashlib.sha256(Path("/bin/echo").read_bytes()).hexdigest()
+    told.digests.close()
+
+
+def test_what_ran_and_was_changed_since_has_no_digest(
+    watched: tuple[Probe, list[KernelEvent]], room: Room, tmp_path: Path
+) -> None:
+    told, program = Told(watched[0], room), tmp_path / "program"
+    room.do(f"cp /bin/true {program}; {program}; cat /bin/false > {program}")
+    deadline = time.monotonic() + 3 * WAIT_S
+    while not (told.counters.get("digest.changed") or told.counters.get("digest.unreadable")):
+        assert time.monotonic() < deadline
+        told.activities.take(told.lane)
+        time.sleep(0.05)
+    told.activities.collect(told.lane)
+    assert {one["digest"] for one in told.events if one["exe"] == str(program)} == {None}
+    told.digests.close()

@@ -230,6 +230,8 @@ EVENTS: dict[str, dict[str, Any]] = {
         address="2001:db8::1",
         port=443,
         protocol="tcp",
+        parent_exe=None,
+        digest=None,
     ),
     "configuration": event(
         "configuration",

@@ -7,7 +7,7 @@ break-in through the application itself looks like.
 
 from __future__ import annotations
 
-from controller.detect.baseline import of_activity
+from controller.detect.baseline import Trait, of_activity
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Container does what it never did"
@@ -16,7 +16,7 @@ TECHNIQUES = ("T1059.004", "T1610")
 KINDS = frozenset({"activity"})
 
 TOLD = {
-    "digest": "another file as",
+    "digest": "another file than before as",
     "program": "a program that is new here,",
     "destination": "a destination that is new here,",
 }
@@ -28,9 +28,14 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     if not new:
         return None
     severity = Severity.LOW if all(each.facet == "destination" for each in new) else Severity.MEDIUM
-    what = " and ".join(f"{TOLD[each.facet]} {each.value}" for each in new)
+    what = " and ".join(f"{TOLD[each.facet]} {_told(each)}" for each in new)
     return Finding(
         severity,
         f"it used {what}, unknown to the baseline of {' and '.join(visit.normal.subjects)}",
-        ("exe", "filename", "argv", "address", "port", "count"),
+        ("exe", "digest", "filename", "argv", "parent_exe", "address", "port", "count"),
     )
+
+
+def _told(trait: Trait) -> str:
+    path, _, digest = trait.value.rpartition(" ")
+    return f"{path} (SHA-256 {digest})" if trait.facet == "digest" else trait.value

@@ -96,6 +96,30 @@ def test_what_is_new_after_that_fires_once_and_waits_for_a_word(here, feed, cloc
     assert "/bin/new" in found["reason"]
 
 
+def test_another_file_at_a_known_path_fires_once_it_is_read_and_in_its_own_words(here, feed, clock):
+    """Not before: a digest that is not known yet is not a different one."""
+    feed(started(1), ran(2, "/bin/a"), ran(3, "/bin/a", digest="a" * 64), ran(10, "/bin/late"))
+    clock.now += DAY
+    feed(ran(4, "/bin/a"), ran(5, "/bin/a", digest="a" * 64), ran(6, "/bin/late", digest="c" * 64))
+    assert here.rows(findings) == []
+    feed(ran(7, "/bin/a", digest="b" * 64), ran(8, "/bin/a", digest="b" * 64, count=9))
+    (found,) = here.rows(findings)
+    assert f"another file than before as /bin/a (SHA-256 {'b' * 64})" in found["reason"]
+    assert (f"/bin/a {'b' * 64}", "waiting") in of(here)
+    assert (f"/bin/late {'c' * 64}", "waiting") in of(here)
+
+
+def test_parents_and_hours_of_what_a_container_does_of_itself_are_learned(here, feed):
+    feed(started(1), ran(2, "/bin/sh", parent_exe="/usr/sbin/nginx", time=1764000000000000000))
+    assert {("/usr/sbin/nginx → /bin/sh", "known"), ("16", "known")} <= of(here)
+
+
+def test_the_digest_of_the_longest_path_is_whole(here, feed):
+    feed(started(1), ran(2, "/" + "p" * 4000, digest="a" * 64))
+    (value,) = [value for value, _ in of(here) if value.endswith("a" * 64)]
+    assert len(value) <= MAX_VALUE
+
+
 def test_what_was_accepted_is_normal_and_what_was_rejected_fires_again(here, feed, clock):
     feed(started(1), ran(2, "/bin/a"))
     clock.now += DAY
