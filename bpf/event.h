@@ -358,6 +358,7 @@ struct event_ordinary {
 	__u32 argv_len;
 	__u32 parent; /* pid of the process that it is a child of */
 	__u64 argv_total;
+	__u64 parent_file; /* the inode of what its parent ran then, or 0 */
 	char texts[PATH_LEN + FILENAME_LEN + ORDINARY_ARGV_LEN]; /* exe, filename, argv: what is used */
 };
 

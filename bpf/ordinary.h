@@ -176,6 +176,7 @@ static __always_inline void tell_exec(struct task_struct *task, struct task_stru
 	event->parent = 0;
 	if (parent)
 		READ(event->parent, parent->tgid);
+	event->parent_file = file_of(parent);
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));
 	READ(fs, task->fs);
@@ -291,7 +292,7 @@ ON_RAW_TRACEPOINT(inet_sock_set_state)
 	fill_head(&event->head, EVENT_CONNECT, task);
 	event->key = key;
 	event->exe_len = event->filename_len = event->argv_len = event->parent = 0;
-	event->argv_total = 0;
+	event->argv_total = event->parent_file = 0;
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));
 	send_ordinary(event, OFFSET_IN_EVENT(struct event_ordinary, texts), tally);

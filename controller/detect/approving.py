@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.detect import sentence, visits
+from controller.detect import visits
 from controller.detect.baseline import of_visit, subjects
+from controller.policy.principals import principal
 from controller.store import baselines
 
 if TYPE_CHECKING:
@@ -27,5 +28,6 @@ def approve(connection: Connection, session: str, by: tuple[str, int]) -> tuple[
     named = subjects(visited.entry["container"])
     if not named:
         return None
-    traits = of_visit(visited.executions, visited.entry["means"], sentence.user(visited.entry))
+    who = principal(visited.entry, visited.principal, visited.api)
+    traits = of_visit(visited.entry, visited.executions, who)
     return named, baselines.approve(connection, named, traits, session, by)

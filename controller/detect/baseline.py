@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sensor import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Set
 
     from controller.detect.rule import Event
+    from controller.policy.principals import Principal
 
 Side: TypeAlias = Literal["own", "visit"]
 State: TypeAlias = Literal["learning", "ready", "frozen"]
@@ -61,6 +62,13 @@ class Normal:
     subjects: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
     traits: frozenset[Trait] = frozenset()
+    _values: dict[tuple[Side, str], set[str]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        for each in self.traits:
+            self._values.setdefault((each.side, each.facet), set()).add(each.value)
 
     def judges(self, side: Side) -> bool:
         """Whether enough is known to call something unusual: nothing is being learned, and something was.
@@ -68,7 +76,7 @@ class Normal:
         Of visits nothing is known before one was approved.
         """
         settled = bool(self.states) and "learning" not in self.states
-        return settled and any(each.side == side for each in self.traits)
+        return settled and any((side, facet) in self._values for facet in FACETS)
 
     def outside(self, trait: Trait) -> bool:
         """Whether it is unusual. False where that cannot be said yet.
@@ -78,13 +86,12 @@ class Normal:
         if not self.judges(trait.side) or trait in self.traits:
             return False
         return trait.facet != "digest" or any(
-            each.facet == "digest" and each.side == trait.side and path_of(each) == path_of(trait)
-            for each in self.traits
+            path_of(each) == path_of(trait.value) for each in self._values.get((trait.side, "digest"), ())
         )
 
-    def usual(self, side: Side, facet: str) -> tuple[str, ...]:
-        """What is normal of one facet, in order."""
-        return tuple(sorted(each.value for each in self.traits if (each.side, each.facet) == (side, facet)))
+    def usual(self, side: Side, facet: str) -> Set[str]:
+        """What is normal of one facet."""
+        return self._values.get((side, facet), set())
 
 
 def subjects(container: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,9 +132,9 @@ def of_activity(event: Event) -> tuple[Trait, ...]:
     return tuple(Trait("own", facet, _cut(value)) for facet, value in _activity(event))
 
 
-def path_of(digest: Trait) -> str:
+def path_of(value: str) -> str:
     """The path that stands in a trait of facet "digest"."""
-    return digest.value.rpartition(" ")[0]
+    return value.rpartition(" ")[0]
 
 
 def _activity(event: Event) -> Iterator[tuple[str, str]]:
@@ -146,14 +153,26 @@ def _activity(event: Event) -> Iterator[tuple[str, str]]:
     if event.get("parent_exe"):
         yield "parent", f"{event['parent_exe']} → {program}"
     if event["argv"] is not None:
-        yield "arguments", f"{program} {shape(event['argv'][1:])}".rstrip()
+        yield "arguments", _command(event["filename"], program, event["argv"])
 
 
-def of_visit(executions: Iterable[Event], means: str, principal: str | None) -> tuple[Trait, ...]:
-    """The traits of a visit: how somebody came in, who, at what hour (UTC), and what was executed in it."""
-    found = {Trait("visit", "means", means)}
-    if principal:
-        found.add(Trait("visit", "principal", _cut(principal)))
+def _command(filename: str | None, program: str, argv: list[str]) -> str:
+    """The path that was executed, which of a program with many names says which it is, and its arguments."""
+    named = program if filename is None or filename.startswith("/proc/") else filename
+    return f"{named} {shape(argv[1:])}".rstrip()
+
+
+def of_arrival(opening: Event, who: Principal) -> Iterator[Trait]:
+    """The traits of how a visit began: by which means, at what hour (UTC), and by whom, where that is sure."""
+    yield Trait("visit", "means", opening["means"])
+    yield Trait("visit", "hour", hour(opening["time"]))
+    if who.sure:
+        yield Trait("visit", "principal", _cut(f"{who.kind}:{who.name}"))
+
+
+def of_visit(opening: Event, executions: Iterable[Event], who: Principal) -> tuple[Trait, ...]:
+    """The traits of a visit: how it began, and what was executed in it."""
+    found = set(of_arrival(opening, who))
     programs: dict[int, str] = {}
     for event in executions:
         found.update(of_execution(event, programs))
@@ -162,21 +181,28 @@ def of_visit(executions: Iterable[Event], means: str, principal: str | None) -> 
 
 def of_execution(event: Event, programs: dict[int, str]) -> Iterator[Trait]:
     """The traits of one execution; `programs` are those by process that came before, and takes this one in."""
-    process = event.get("process")
+    process, program = event.get("process"), program_of(event)
     yield Trait("visit", "hour", hour(event["time"]))
     if process is None:
         return
-    program = process["exe"] or process.get("filename")
     yield Trait("visit", "user", str(process["uid"]))
     if program is None:
         return
-    yield Trait("visit", "program", _cut(program))
+    yield Trait("visit", "program", program)
     if process["argv"] is not None:
-        yield Trait("visit", "arguments", _cut(f"{program} {shape(process['argv'][1:])}".rstrip()))
+        command = _command(process.get("filename"), program, process["argv"])
+        yield Trait("visit", "arguments", _cut(command))
     parent = programs.get(event.get("parent") or 0)
     if parent is not None:
         yield Trait("visit", "parent", _cut(f"{parent} → {program}"))
     programs[process["pid"]] = program
+
+
+def program_of(event: Event) -> str | None:
+    """The program of an execution in a visit, as a trait has it; None where it is not known."""
+    process = event.get("process") or {}
+    program = process.get("exe") or process.get("filename")
+    return None if program is None else _cut(program)
 
 
 def hour(at: int) -> str:

@@ -193,6 +193,12 @@ def exe(pid: int, proc: Path = PROC) -> str | None:
     return _link(proc / str(pid) / "exe")
 
 
+def exe_and_inode(pid: int, proc: Path = PROC) -> tuple[str, int] | tuple[None, None]:
+    """The file that runs, and its inode; neither where one of them cannot be read."""
+    program, inode = exe(pid, proc), _inode(proc / str(pid) / "exe")
+    return (None, None) if program is None or inode is None else (program, inode)
+
+
 def cwd(pid: int, proc: Path = PROC) -> str | None:
     """The working directory, as seen from its own root."""
     return _link(proc / str(pid) / "cwd")

@@ -87,6 +87,7 @@ class Activities:
                 self._count("probe.undecodable")
                 continue
             self._note(lane, seen)
+        self._tell_digests()
         return len(found)
 
     def _note(self, lane: OrdinaryLane, seen: Ordinary) -> None:
@@ -118,7 +119,6 @@ class Activities:
 
     def collect(self, lane: OrdinaryLane) -> None:
         """Tell the counts that changed since the last collection. Takes some microseconds for each kind."""
-        self._tell_digests()
         standing = set()
         for key, count in lane.counts():
             standing.add(key)
@@ -136,7 +136,7 @@ class Activities:
         self._forget(lane)
 
     def _tell_digests(self) -> None:
-        """Tell of each file of a container once; of what else it does, the digest stands in the next count."""
+        """Tell of each file of a container once, as soon as it was read."""
         for answer in self._programs.answers() if self._programs else ():
             record = self._records.get(answer.key)
             if record is None or answer.digest is None:

@@ -23,20 +23,20 @@ class Programs:
         self._digests = digests
         self._asked: dict[tuple[int, int, str], int] = {}
         self._told: dict[tuple[str, str], str] = {}
-        self._parents: dict[int, tuple[str | None, int | None]] = {}
+        self._parents: dict[int, tuple[str, int] | tuple[None, None]] = {}
 
     def begin(self) -> None:
         """Forgets what /proc said: a number may be another process's by the next time."""
         self._parents.clear()
 
     def parent(self, seen: Ordinary) -> str | None:
-        """The program of its parent, which mostly outlives it. None: it is gone, or its number is another's."""
+        """The program of its parent, which mostly outlives it. None: it is gone, or runs another one by now."""
         if not seen.parent:
             return None
         if seen.parent not in self._parents:
-            self._parents[seen.parent] = procfs.exe(seen.parent), procfs.stat_start(seen.parent)
-        program, began = self._parents[seen.parent]
-        return program if began is not None and began <= seen.start else None
+            self._parents[seen.parent] = procfs.exe_and_inode(seen.parent)
+        program, inode = self._parents[seen.parent]
+        return program if inode == seen.parent_file else None
 
     def ask(self, seen: Ordinary, init: int, when: int) -> None:
         """Have the file read that ran; `init` is the container's first process, `when` in ns since the epoch."""

@@ -22,7 +22,7 @@ CONNECT: Final = 6
 KEY: Final = struct.Struct("=2I3Q")
 _COUNT: Final = struct.Struct("=2Q")
 _TALLY: Final = struct.Struct("=3Q")
-_REST: Final = struct.Struct("=16s4IQ")
+_REST: Final = struct.Struct("=16s4I2Q")
 TEXTS: Final = HEAD.size + KEY.size + _REST.size
 OTHERS: Final = 0
 """In place of a mount namespace: containers that the map of tallies had no room for."""
@@ -45,6 +45,8 @@ class Ordinary:
     start: int
     parent: int
     """Pid of the process that it is a child of; 0: not told."""
+    parent_file: int
+    """The inode of what that process ran then: it may run another program by the time that it is looked at."""
     uid: int
     comm: str
     exe: str | None
@@ -71,7 +73,9 @@ def decode(data: bytes) -> Ordinary:
     kind, flags, time, _, start, _, pid, _, uid = HEAD.unpack_from(data)
     key = data[HEAD.size : HEAD.size + KEY.size]
     _, mnt, first, second, third = KEY.unpack(key)
-    comm, exe_len, filename_len, argv_len, parent, total = _REST.unpack_from(data, HEAD.size + KEY.size)
+    comm, exe_len, filename_len, argv_len, parent, total, parent_file = _REST.unpack_from(
+        data, HEAD.size + KEY.size
+    )
     if kind not in {EXEC, CONNECT} or TEXTS + exe_len + filename_len + argv_len > len(data):
         raise Undecodable("an ordinary event of an unknown kind, or with a length that points beyond it")
     at = TEXTS
@@ -87,6 +91,7 @@ def decode(data: bytes) -> Ordinary:
         pid=pid,
         start=start // TICK * TICK,
         parent=parent,
+        parent_file=parent_file,
         uid=uid,
         comm=text(comm.split(b"\0", 1)[0]),
         exe=text(b"/" + b"/".join(reversed(exe.split(b"\0")[:-1]))) if exe and not flags & _EXE_CUT else None,
