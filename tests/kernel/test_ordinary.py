@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from sensor.clock import wall_clock
 from sensor.enrich.digests import Digests
 from sensor.entry.activity import Activities
 from sensor.entry.programs import Programs
-from sensor.entry.report import wall_clock
 from sensor.health import Counters
 from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, KernelEvent
