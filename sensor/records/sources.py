@@ -36,6 +36,8 @@ MAX_WAITING: Final = 8192
 MAX_REMEMBERED: Final = 1024
 """Keys of a source that are remembered, so that what it repeats after a gap is not sent again."""
 RETRY_S: Final = (0.2, 30.0)
+FORGET_S: Final = 600.0
+"""A daemon that nobody configured, and whose socket has been gone for so long, is waited for no more. Seconds."""
 
 
 class Stream(Protocol):
@@ -77,8 +79,12 @@ class Reader:
         since: int | None,
         put: Callable[[Said], None],
         count: Callable[[str], None],
+        *,
+        configured: bool = False,
     ) -> None:
+        """One that was `configured` is waited for however long its socket is gone."""
         self.path = path
+        self._configured = configured
         self.trouble: str | None = None
         """Why it is not read now, once it was."""
         self.why: str | None = None
@@ -93,6 +99,8 @@ class Reader:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._source: RecordSource | None = None
         self._stream: Stream | None = None
+        self._missing: float | None = None
+        """Since when its socket is not there, by the monotonic clock."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"records {path}", daemon=True)
 
@@ -136,10 +144,26 @@ class Reader:
             if self._stopping.is_set():
                 return
             self._gone(reason)
-            if not Path(self.path).exists() and (not self._source or self.path.startswith("/proc/")):
-                self.trouble = None  # a daemon in a mount namespace of its own comes back under another path
+            if self._over():
+                self.trouble = None
+                self._seen.clear()
                 return
             self._stopping.wait(backoff.failed())
+
+    def _over(self) -> bool:
+        """Whether nobody will speak here again. If somebody does, he is found as one that has just come."""
+        if Path(self.path).exists():
+            self._missing = None
+            return False
+        # A daemon in a mount namespace of its own comes back under another path.
+        if not self._source or self.path.startswith("/proc/"):
+            return True
+        now = time.monotonic()
+        self._missing = self._missing or now
+        over = not self._configured and now - self._missing >= FORGET_S
+        if over:
+            self._count("records.source_forgotten")
+        return over
 
     def _follow(self, backoff: Backoff) -> None:
         """Read until the stream ends, or raises."""
@@ -203,7 +227,7 @@ class Reader:
         if self._source is None or self.trouble is not None:
             self.why = reason if self._source is None else None
             return  # never was there, or told already
-        self.trouble = f"{self._source}'s events are not read: {reason}"
+        self.trouble = f"{self._source}'s events at {self.path} are not read: {reason}"
         _log.warning("%s", self.trouble)
         self._say(AWAY, reason)
 
@@ -300,6 +324,9 @@ class Sources:
                 reader = self._readers.get(path)
                 if reader is None or not (reader.alive() or reader.refused):
                     since = self._since(path) if reader is None else reader.since
-                    self._readers[path] = reader = Reader(path, open_, since, self._put, self._count)
+                    configured = path in self._configured or bool(self._audit and path == self._audit.path)
+                    self._readers[path] = reader = Reader(
+                        path, open_, since, self._put, self._count, configured=configured
+                    )
                     reader.start()
             self._stopping.wait(LOOK_S)

@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import time
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -140,3 +141,29 @@ def test_containerd_says_the_pid_of_an_exec(containerd):
             assert (ended.exec_id, ended.code, ended.pid) == ("visit", 0, visit.pid)
         finally:
             subprocess.run([*ctr, "task", "kill", "-s", "KILL", name], check=False)
+
+
+def test_a_daemon_that_is_gone_for_good_is_waited_for_no_more(monkeypatch):
+    """A builder starts one for a minute, hundreds in a day: each is told away, and is no trouble for ever."""
+    monkeypatch.setattr("sensor.records.sources.FORGET_S", 0.5)
+    counts = Counter()
+    found = Sources(count=lambda name: counts.update([name]))
+    found.start()
+    told = []
+
+    def until(holds, what):
+        end = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < end, f"{what}: {told[-20:]}, {found.troubles()}"
+            told.extend((each.place, each.action) for each in found.take())
+            time.sleep(0.05)
+
+    try:
+        with Dockerd() as daemon:
+            place = str(daemon.socket)
+            until(lambda: (place, "source_up") in told, "it is not found")
+        until(lambda: (place, "source_away") in told, "it is not told that it went")
+        until(lambda: counts["records.source_forgotten"], "it is waited for")
+        until(lambda: not any(place in each for each in found.troubles()), "it is a trouble for ever")
+    finally:
+        found.close()
