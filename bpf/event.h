@@ -33,7 +33,7 @@ enum event_kind {
 	EVENT_EXEC = 3,	 /* a marked task, or one in a mount namespace new to us, executed a program */
 	EVENT_EXIT = 4,	 /* a marked process is gone, or a marked thread that never executed */
 	EVENT_ORDINARY_EXEC = 5, /* a container's own process executed what it had not before */
-	EVENT_CONNECT = 6,	 /* ... or connected to where it had not before */
+	EVENT_CONNECT = 6,	 /* ... or connected, or sent a datagram, to where it had not before */
 	EVENT_REACHED =
 		7, /* a task was moved into a container's cgroup, or one of a container written to */
 	EVENT_SIGNAL =
@@ -85,7 +85,8 @@ enum counter {
 	COUNT_LOST_COMMANDS,  /* commands that were left out: over a session's budget, or the ring nearly
 				 full */
 	COUNT_LOST_CROSSINGS, /* crossings and starts left out: over the budget of a session or a cgroup */
-	COUNT_LOST_CONTACTS,  /* connects to daemons' sockets left out: over the budget of a cgroup */
+	COUNT_LOST_CONTACTS,  /* connects to daemons' sockets, and connections of sessions, left out: over
+				 the  budget of a cgroup or session */
 	COUNTERS,
 };
 
@@ -259,6 +260,22 @@ enum flow {
 	FLOW_CONNECT = 1, /* a followed task connects */
 	FLOW_LISTEN = 2,  /* a followed task listens */
 	FLOW_STREAMS = 3, /* a program began with a socket as its standard input and output */
+	FLOW_SEND = 4,	  /* a followed task sends a datagram where its session sent none before */
+};
+
+/* Where a datagram goes. */
+struct recipient {
+	__u8 address[16];
+	__u16 family;
+	__u16 protocol;
+	__u16 port;
+	__u16 from; /* the sender's own port */
+};
+
+/* Where a session sent to; `from` is 0. */
+struct sent_key {
+	__u64 root; /* the crossing that the session came out of in the end */
+	struct recipient to;
 };
 
 /* `head` is of the task. The address is the other side's, of who listens its own. */

@@ -47,7 +47,8 @@ static __always_inline int read_side(struct sock *sock, struct event_flow *event
 	return 1;
 }
 
-static __always_inline void send_flow(struct task_struct *task, struct event_flow *event, struct mark *mark)
+/* Whether it was told. */
+static __always_inline int send_flow(struct task_struct *task, struct event_flow *event, struct mark *mark)
 {
 	struct budget *budget = mark ? budget_of(root_of(mark)) : 0;
 	u32 what = event->what;
@@ -55,7 +56,7 @@ static __always_inline void send_flow(struct task_struct *task, struct event_flo
 
 	if (!may) {
 		count(COUNT_LOST_CONTACTS);
-		return;
+		return 0;
 	}
 	fill_head(&event->head, EVENT_FLOW, task);
 	if (mark)
@@ -64,7 +65,7 @@ static __always_inline void send_flow(struct task_struct *task, struct event_flo
 	event->mnt = mount_namespace_of(task);
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
 				  (char *)task + OFFSET_OF(struct task_struct, comm));
-	send(event, sizeof(*event));
+	return !send(event, sizeof(*event));
 }
 
 static __always_inline struct mark *followed(void)

@@ -35,6 +35,8 @@ BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
 BPF_TABLE("lru_hash", struct listening, u32, listeners, 4096);
 BPF_TABLE("lru_hash", struct client_key, struct client, clients, 1024);
 BPF_TABLE("lru_hash", struct exec_name, struct exec_request, requests, 2048);
+BPF_TABLE("lru_hash", struct sent_key, u32, sent, 8192);
+BPF_TABLE("lru_hash", u32, struct recipient, routes, 1024);
 BPF_TABLE("lru_hash", u32, u64, asks, 4096);
 BPF_TABLE("lru_hash", u64, u64, injected, 4096);
 BPF_ARRAY(switches, u32, SWITCHES);
@@ -216,6 +218,36 @@ static __always_inline long clients_update(struct client_key *key, struct client
 static __always_inline void clients_delete(struct client_key *key)
 {
 	clients.delete(key);
+}
+
+static __always_inline u32 *sent_lookup(struct sent_key *key)
+{
+	return sent.lookup(key);
+}
+
+static __always_inline long sent_update(struct sent_key *key, u32 *value)
+{
+	return sent.update(key, value);
+}
+
+static __always_inline void sent_delete(struct sent_key *key)
+{
+	sent.delete(key);
+}
+
+static __always_inline struct recipient *routes_lookup(u32 *key)
+{
+	return routes.lookup(key);
+}
+
+static __always_inline long routes_update(u32 *key, struct recipient *value)
+{
+	return routes.update(key, value);
+}
+
+static __always_inline void routes_delete(u32 *key)
+{
+	routes.delete(key);
 }
 
 static __always_inline u32 *switches_lookup(u32 *key)

@@ -139,6 +139,20 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct sent_key);
+	__type(value, __u32);
+} sent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct recipient);
+} routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -221,6 +235,8 @@ MAP_ACCESS(strangers, __u32, __u32)
 MAP_ACCESS(cgroups, __u64, __u32)
 MAP_ACCESS(clients, struct client_key, struct client)
 MAP_ACCESS(requests, struct exec_name, struct exec_request)
+MAP_ACCESS(sent, struct sent_key, __u32)
+MAP_ACCESS(routes, __u32, struct recipient)
 MAP_ACCESS(asks, __u32, __u64)
 MAP_ACCESS(injected, __u64, __u64)
 

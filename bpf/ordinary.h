@@ -264,15 +264,33 @@ static __always_inline int key_of_connect(struct sock *sock, struct ordinary_key
 	return 0;
 }
 
+/* The first of its kind is told, its like is counted. */
+static __always_inline void judge_own_connect(struct task_struct *task, struct ordinary_key *key)
+{
+	struct ordinary_tally *tally = tally_of(key->mnt);
+	struct event_ordinary *event;
+	u32 zero = 0;
+
+	if (!is_first(key, tally))
+		return;
+	event = (struct event_ordinary *)scratch_lookup(&zero);
+	if (!event)
+		return;
+	fill_head(&event->head, EVENT_CONNECT, task);
+	event->key = *key;
+	event->exe_len = event->filename_len = event->argv_len = event->parent = 0;
+	event->argv_total = event->parent_file = 0;
+	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
+				  (char *)task + OFFSET_OF(struct task_struct, comm));
+	send_ordinary(event, OFFSET_IN_EVENT(struct event_ordinary, texts), tally);
+}
+
 /* The caller of connect(2) still runs when its socket goes from CLOSE to SYN_SENT. */
 ON_RAW_TRACEPOINT(inet_sock_set_state)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct sock *sock = (struct sock *)ctx->args[0];
 	struct ordinary_key key = {};
-	struct ordinary_tally *tally;
-	struct event_ordinary *event;
-	u32 zero = 0;
 	int state = ctx->args[2];
 
 	if (state == TCP_LISTEN_STATE)
@@ -281,20 +299,7 @@ ON_RAW_TRACEPOINT(inet_sock_set_state)
 		return 0;
 	tell_flow(task, sock, FLOW_CONNECT);
 	key.mnt = own_mount(task);
-	if (!key.mnt || !key_of_connect(sock, &key))
-		return 0;
-	tally = tally_of(key.mnt);
-	if (!is_first(&key, tally))
-		return 0;
-	event = (struct event_ordinary *)scratch_lookup(&zero);
-	if (!event)
-		return 0;
-	fill_head(&event->head, EVENT_CONNECT, task);
-	event->key = key;
-	event->exe_len = event->filename_len = event->argv_len = event->parent = 0;
-	event->argv_total = event->parent_file = 0;
-	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm),
-				  (char *)task + OFFSET_OF(struct task_struct, comm));
-	send_ordinary(event, OFFSET_IN_EVENT(struct event_ordinary, texts), tally);
+	if (key.mnt && key_of_connect(sock, &key))
+		judge_own_connect(task, &key);
 	return 0;
 }

@@ -68,6 +68,7 @@ static __always_inline u64 result_in(u64 registers)
 #include "exit.h"
 #include "inject.h"
 #include "ordinary.h"
+#include "datagram.h"
 #include "signal.h"
 #include "contact.h"
 #include "request.h"

@@ -218,7 +218,7 @@ class Activities:
             argv_redacted=redacted,
             address=seen.address,
             port=seen.port,
-            protocol=None if executes else "tcp",
+            protocol=seen.protocol,
             parent_exe=parent,
             digest=None,
         )
@@ -228,4 +228,6 @@ def _key(seen: Ordinary, argv: list[str] | None, parent: str | None) -> str:
     """Of what is told, not of what is redacted, so that it gives no secret away."""
     shape = "\0".join(argv or ()).translate(_DIGITS)
     told = f"{seen.kind}\0{seen.uid}\0{seen.exe}\0{seen.address}\0{seen.port}\0{shape}\0{parent}"
+    if seen.protocol not in {None, "tcp"}:
+        told += f"\0{seen.protocol}"
     return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

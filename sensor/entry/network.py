@@ -11,8 +11,9 @@ from sensor.entry.lineage import Lineage
 from sensor.probe.flows import Flow, What
 from sensor.wire import Connection, Container, Missing
 
-_WORDS: Final[dict[What, Literal["connect", "listen", "streams"]]] = {
+_WORDS: Final[dict[What, Literal["connect", "send", "listen", "streams"]]] = {
     What.CONNECT: "connect",
+    What.SEND: "send",
     What.LISTEN: "listen",
     What.STREAMS: "streams",
 }

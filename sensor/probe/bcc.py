@@ -156,7 +156,9 @@ class BccProbe:
 
     def _attach_way(self, choice: Choice, purpose: str, way: Way) -> None:
         for program in way.programs:
-            if not (program.optional and self._bpf.ksymname(program.target.encode()) == -1):
+            # A tracepoint is known by the function that calls its programs.
+            symbol = f"__traceiter_{program.target}" if program.kind == "raw_tracepoint" else program.target
+            if not (program.optional and self._bpf.ksymname(symbol.encode()) == -1):
                 self._attach_program(program)
                 choice.attached(purpose, program)
 

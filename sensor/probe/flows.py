@@ -16,7 +16,7 @@ FLOW_SIZE: Final = HEAD.size + _REST.size
 _KIND: Final = struct.pack("=I", Kind.FLOW)
 _INET: Final = 2
 _INET6: Final = 10
-_PROTOCOLS: Final = {6: "tcp", 17: "udp"}
+_PROTOCOLS: Final = {6: "tcp", 17: "udp", 136: "udplite"}
 
 
 class What(IntEnum):
@@ -25,21 +25,38 @@ class What(IntEnum):
     CONNECT = 1
     LISTEN = 2
     STREAMS = 3
+    SEND = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A task connects or listens, or began with a socket as its standard input and output."""
+    """A task connects, listens or sends, or began with a socket as its standard input and output."""
 
     head: Head
     what: What
     mnt: int
     protocol: str
-    """"tcp", "udp", or the number."""
+    """"tcp", "udp", "udplite", or the number."""
     address: str
     """Of the other side; of who listens, its own."""
     port: int
     comm: str
+
+
+def protocol_name(number: int) -> str:
+    """How a protocol of IP is called, or its number."""
+    return _PROTOCOLS.get(number, str(number))
+
+
+def address_text(family: int, raw: bytes) -> str:
+    """An address as people write it, of the 16 bytes that the programs send. Raises Undecodable."""
+    if family == _INET:
+        return str(ipaddress.IPv4Address(raw[:4]))
+    if family != _INET6:
+        raise Undecodable(f"an address of family {family}")
+    number = ipaddress.IPv6Address(raw)
+    # A socket of IPv6 speaks to IPv4 too.
+    return str(number.ipv4_mapped or number)
 
 
 def is_flow(data: bytes) -> bool:
@@ -52,17 +69,14 @@ def decode(data: bytes) -> Flow:
     if len(data) < FLOW_SIZE:
         raise Undecodable(f"FLOW of {len(data)} bytes, {FLOW_SIZE} expected")
     what, mnt, family, protocol, port, _, address, comm = _REST.unpack_from(data, HEAD.size)
-    if what not in tuple(What) or family not in {_INET, _INET6}:
-        raise Undecodable(f"a flow of kind {what} in family {family}")
-    number = ipaddress.IPv4Address(address[:4]) if family == _INET else ipaddress.IPv6Address(address)
-    # A socket of IPv6 speaks to IPv4 too.
-    mapped = number.ipv4_mapped if isinstance(number, ipaddress.IPv6Address) else None
+    if what not in tuple(What):
+        raise Undecodable(f"a flow of kind {what}")
     return Flow(
         read_head(data),
         What(what),
         mnt,
-        _PROTOCOLS.get(protocol, str(protocol)),
-        str(mapped or number),
+        protocol_name(protocol),
+        address_text(family, address),
         port,
         text(comm.split(b"\0", 1)[0]),
     )

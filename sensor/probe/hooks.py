@@ -109,13 +109,28 @@ def _raw(tracepoint: str, function: str = "") -> tuple[Way, ...]:
     return (Way("raw_tracepoint", (program,)),)
 
 
-def _entered(function: str, name: str) -> tuple[Way, ...]:
-    """Where a function of the kernel begins."""
-    return (
-        Way("fentry", (Program("fentry", function, f"on_fentry_{function}"),)),
-        Way("kprobe", (Program("kprobe", function, f"on_kprobe_{name}"),)),
+def _entered(*functions: tuple[str, str]) -> tuple[Way, ...]:
+    """Where functions of the kernel begin, each with its name in bpf/; the second and on may be missing there."""
+    return tuple(
+        Way(
+            kind,
+            tuple(
+                Program(kind, function, f"on_{kind}_{function if kind == 'fentry' else called}", at > 0)
+                for at, (function, called) in enumerate(functions)
+            ),
+        )
+        for kind in ("fentry", "kprobe")
     )
 
+
+_SENT_BY_TRACEPOINTS: Final = Way(
+    "raw_tracepoint",
+    (
+        Program("raw_tracepoint", "sock_send_length", "on_sock_send_length"),
+        Program("raw_tracepoint", "fib_table_lookup", "on_fib_table_lookup"),
+        Program("raw_tracepoint", "fib6_table_lookup", "on_fib6_table_lookup", optional=True),
+    ),
+)
 
 HOOKS: Final = (
     Hook("setns", _around("setns")),
@@ -130,12 +145,17 @@ HOOKS: Final = (
     Hook("connect", _raw("inet_sock_set_state"), required=False),
     Hook(
         "unix_connect",
-        (*_entered("security_unix_stream_connect", "unix_connect"), *_raw("sk_data_ready")),
+        (*_entered(("security_unix_stream_connect", "unix_connect")), *_raw("sk_data_ready")),
         required=False,
     ),
     Hook(
         "unix_read",
-        (*_entered("unix_stream_read_actor", "unix_read"), *_raw("sk_data_ready", "on_request_ready")),
+        (*_entered(("unix_stream_read_actor", "unix_read")), *_raw("sk_data_ready", "on_request_ready")),
+        required=False,
+    ),
+    Hook(
+        "datagram",
+        (*_entered(("udp_sendmsg", "datagram"), ("udpv6_sendmsg", "datagram6")), _SENT_BY_TRACEPOINTS),
         required=False,
     ),
 )

@@ -7,12 +7,12 @@ Ring and maps are not those of entries, so that no flood of ordinary events hold
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import struct
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Final
 
+from sensor.probe.flows import address_text, protocol_name
 from sensor.probe.layout import HEAD, TICK, Undecodable, text
 from sensor.probe.libbpf import walk
 from sensor.probe.ring import Ring
@@ -28,14 +28,13 @@ OTHERS: Final = 0
 """In place of a mount namespace: containers that the map of tallies had no room for."""
 _TELL_ALL: Final = 0
 _MOST: Final = 1024
-_INET6: Final = 10
 _EXE_CUT: Final = 1 << 8
 _ARGV_FAULT: Final = 1 << 6
 
 
 @dataclass(frozen=True, slots=True)
 class Ordinary:
-    """An exec or a connect of a container's own process, the first of its kind."""
+    """An exec or a connect (or a datagram's first send) of a container's own process, the first of its kind."""
 
     key: bytes
     kind: int
@@ -55,6 +54,7 @@ class Ordinary:
     argv_cut: bool
     address: str | None
     port: int | None
+    protocol: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,9 @@ def decode(data: bytes) -> Ordinary:
         if arguments and not flags & _ARGV_FAULT
         else None,
         argv_cut=total > argv_len,
-        address=_address(first, second, third >> 32) if connects else None,
+        address=address_text(third >> 32, struct.pack("=2Q", first, second)) if connects else None,
         port=third & 0xFFFF if connects else None,
+        protocol=protocol_name(third >> 16 & 0xFFFF) if connects else None,
     )
 
 
@@ -113,12 +114,6 @@ def mount_of(key: bytes) -> int:
 def inode_of(key: bytes) -> int:
     """Of the key of an exec: the inode of the file that ran."""
     return int(KEY.unpack(key)[2])
-
-
-def _address(first: int, second: int, family: int) -> str:
-    if family == _INET6:
-        return str(ipaddress.IPv6Address(struct.pack("=2Q", first, second)))
-    return str(ipaddress.IPv4Address(struct.pack("=I", first & 0xFFFFFFFF)))
 
 
 class OrdinaryLane:

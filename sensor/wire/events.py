@@ -205,7 +205,8 @@ class Activity(_Event):
     argv_redacted: bool
     address: str | None
     port: int | None
-    protocol: Literal["tcp"] | None
+    protocol: str | None
+    """"tcp", "udp" (the first datagram that goes there), "udplite"; None of an exec."""
     parent_exe: NotRequired[str | None]
     """The program of the process that it is a child of, as `exe`."""
     digest: NotRequired[str | None]
@@ -241,13 +242,14 @@ class Connection(_Event):
     kind: Literal["connection"]
     session: str | None
     """The session that it belongs to. None: a container's own process, of which "streams" alone is told."""
-    what: Literal["connect", "listen", "streams"]
-    """"streams": the program's standard input and output are this connection."""
+    what: Literal["connect", "send", "listen", "streams"]
+    """"send": the first datagram of its session that goes there. "streams": the program's standard input and output
+    are this connection."""
     container: Container | None
     """The container that the process is in; None: in none that is known."""
     process: Ancestor
     protocol: str
-    """"tcp", "udp", or the number of another."""
+    """"tcp", "udp", "udplite", or the number of another."""
     address: str
     """Of the other side; of who listens, its own."""
     port: int

@@ -19,7 +19,14 @@ from typing import Any
 from vagrant.local.stack import Stack
 
 PAIRS = 15
-CALLS = {"exec": 1_000, "setns": 100_000, "getppid": 500_000, "pipe": 100_000, "open": 100_000}
+CALLS = {
+    "exec": 1_000,
+    "setns": 100_000,
+    "getppid": 500_000,
+    "pipe": 100_000,
+    "open": 100_000,
+    "datagram": 50_000,
+}
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
@@ -44,7 +51,7 @@ def measure(stack: Stack) -> Iterator[str]:
         sensor = stack.start_sensor(undo)
         with statistics():
             before = run_times(sensor.pid)
-            for call in ("exec", "setns"):
+            for call in ("exec", "setns", "datagram"):
                 _run(program, call)
             after = run_times(sensor.pid)
     for name, totals in sorted(after.items()):

@@ -22,10 +22,10 @@ from sensor.health import Counters
 from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, KernelEvent
 from sensor.probe.ordinary import CONNECT, EXEC, OrdinaryLane, decode, mount_of
+from tests.kernel.room import WAIT_S, Room
 
 pytestmark = pytest.mark.kernel
 
-WAIT_S = 20
 CONNECTS = """
 import socket
 for address, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
@@ -42,40 +42,6 @@ def watched(request: pytest.FixtureRequest) -> Iterator[tuple[Probe, list[Kernel
     probe = open_probe(request.param, receiver(events.append, pytest.fail))
     yield probe, events
     probe.close()
-
-
-class Room:
-    """A process in namespaces of its own, as a container's init is: a shell that does what it is told."""
-
-    def __init__(self, probe: Probe) -> None:
-        self.shell = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "sh"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.do(":")
-        children = Path(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children").read_text().split()
-        self.init = int(children[0])
-        self.mnt = Path(f"/proc/{self.init}/ns/mnt").stat().st_ino
-        probe.know_init(self.mnt, self.init)
-
-    def do(self, script: str) -> None:
-        """Runs it, and waits for its end."""
-        assert self.shell.stdin is not None
-        assert self.shell.stdout is not None
-        self.shell.stdin.write(f"{script}\necho done\n")
-        self.shell.stdin.flush()
-        while self.shell.stdout.readline() != "done\n":
-            pass
-
-    def close(self) -> None:
-        """Ends it."""
-        assert self.shell.stdin is not None
-        assert self.shell.stdout is not None
-        self.shell.stdin.close()
-        self.shell.wait(WAIT_S)
-        self.shell.stdout.close()
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from vagrant.local.dockerd import Dockerd
 pytestmark = pytest.mark.runtimes
 
 BOTH = "nc -l -p 4001 </dev/null >/dev/null & sleep 1; nc 127.0.0.1 4001 -e /bin/sh; wait"
+NAMES = (
+    "nslookup example.test 127.0.0.1 >/dev/null 2>&1; nslookup example.test 127.0.0.2 >/dev/null 2>&1; true"
+)
 
 
 def seen(events: list[Any], what: str) -> list[Any]:
@@ -65,3 +68,19 @@ def test_a_session_that_has_pipes_or_a_file_has_no_connection(
     watching.known(entered)
     session = watching.visit(lambda: dockerd.exec(entered, "sh", "-c", "echo | sh; sh </dev/null"), entered)
     assert [event for event in session if event["kind"] == "connection"] == []
+
+
+def test_a_question_for_a_name_is_told_once_of_a_session_though_it_is_asked_again(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    """DNS is UDP: nothing connects, and nobody need answer."""
+    entered = container()
+    watching.known(entered)
+    session = watching.visit(lambda: dockerd.exec(entered, "sh", "-c", f"{NAMES}; {NAMES}"), entered)
+    sent = seen(session, "send")
+    assert [(one["protocol"], one["address"], one["port"]) for one in sent] == [
+        ("udp", "127.0.0.1", 53),
+        ("udp", "127.0.0.2", 53),
+    ]
+    assert {one["process"]["comm"] for one in sent} == {"nslookup"}
+    assert {one["container"]["id"] for one in sent} == {entered}
