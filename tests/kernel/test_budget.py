@@ -14,7 +14,7 @@ import pytest
 from sensor.probe import BPF_SOURCES, Probe, open_probe, receiver
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Setns
 from tests.flooding import build
-from tests.kernel.test_ordinary import Room
+from tests.kernel.room import Room
 
 pytestmark = pytest.mark.kernel
 

@@ -86,7 +86,7 @@ def activities(running, counts, told, monkeypatch):
 def seen(number=1, mnt=MNT, **more):
     known = {"key": KEY.pack(5, mnt, number, 0, 0), "kind": 5, "mnt": mnt, "time": 1, "pid": 7, "start": 1}
     file = {"uid": 0, "comm": "ls", "exe": "/bin/ls", "filename": "ls", "argv": ["ls", str(number)]}
-    return SimpleNamespace(**known, **file, argv_cut=False, address=None, port=None, **more)
+    return SimpleNamespace(**known, **file, argv_cut=False, address=None, port=None, protocol=None, **more)
 
 
 def do(lane, activities, what):
