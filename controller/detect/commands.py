@@ -18,6 +18,7 @@ from functools import lru_cache
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Final, Literal
 
+from controller.detect.once import once
 from controller.detect.programs import MULTICALL, SHELLS, words
 from sensor import wire
 
@@ -47,6 +48,7 @@ class Invocation:
         return shlex.join((self.program, *self.arguments))
 
 
+@once
 def invocations(event: Event) -> tuple[Invocation, ...]:
     """The programs that the process of `event` is known to run, itself first; empty when nothing is known.
 
@@ -57,12 +59,14 @@ def invocations(event: Event) -> tuple[Invocation, ...]:
     return _invocations(*lines) if small else _invocations.__wrapped__(*lines)
 
 
+@once
 def itself(event: Event) -> tuple[Invocation, ...]:
     """Only the process of `event`, by each of its names: not what it is told to run in turn."""
     owns = (_resolve(line) for line in _lines(event))
     return tuple(dict.fromkeys(each for each in owns if each is not None))
 
 
+@once
 def shell_texts(event: Event) -> tuple[str, ...]:
     """The strings that are given to shells to run, whole, by the process of `event` or by what it is told to run."""
     given = (_shell_text(each.program, each.arguments) for each in invocations(event))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from controller.detect.probes import declared
@@ -54,12 +54,28 @@ class Trouble(NamedTuple):
     text: str
 
 
-class Engine:
-    """The loaded detections, and what it cost to run them.
+@dataclass(slots=True)
+class Cost:
+    """What one rule did since it was last counted."""
 
-    `counts` has dotted names: "<detection>.evaluations", ".findings", ".errors", ".slow" (over SLOW_NS),
-    ".skipped" (left out of a visit for having been slow there), ".cpu_us" (microseconds).
-    """
+    evaluations: int = 0
+    findings: int = 0
+    errors: int = 0
+    slow: int = 0
+    """Evaluations that took longer than SLOW_NS."""
+    skipped: int = 0
+    """Left out of a visit for having been slow there."""
+    cpu_ns: int = 0
+
+    def counts(self, name: str) -> dict[str, int]:
+        """By dotted names, with the time in microseconds; what is 0 is left out."""
+        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        known["cpu_us"] = known.pop("cpu_ns") // 1000
+        return {f"{name}.{what}": count for what, count in known.items() if count}
+
+
+class Engine:
+    """The loaded detections, and what it cost to run them."""
 
     def __init__(
         self,
@@ -70,12 +86,15 @@ class Engine:
     ) -> None:
         self.detections: Final = tuple(detections)
         self.running: tuple[str, float] | None = None
-        self.counts: Counter[str] = Counter()
         self._troubles: dict[str, Trouble] = {}
         self._slow_ns = slow_ns
         self._clock = clock
         self._strikes: Counter[tuple[str, str]] = Counter()
         self._by_id = {each.id: each for each in self.detections}
+        self._costs = {each.id: Cost() for each in self.detections}
+        self._of_kind: Final = {
+            kind: tuple(each for each in self.detections if kind in each.kinds) for kind in JUDGED | ALONE
+        }
 
     def __getitem__(self, detection: str) -> Detection:
         """The detection of this id. KeyError: there is none, perhaps no longer."""
@@ -89,16 +108,25 @@ class Engine:
 
         None on a declared health check and what is part of it, see `probes`.
         """
-        kind = event["kind"]
-        if kind not in JUDGED | ALONE or declared(visit, event):
+        asked = self._of_kind.get(event["kind"])
+        if not asked or declared(visit, event):
             return []
-        judged = ((each, self._judge(each, visit, event)) for each in self.detections if kind in each.kinds)
+        judged = ((each, self._judge(each, visit, event)) for each in asked)
         return [_raised(each, finding, event) for each, finding in judged if finding is not None]
 
     def take_counts(self) -> dict[str, int]:
-        """What was counted since the last call: for the caller to add to what it keeps."""
-        taken, self.counts = dict(self.counts), Counter()
+        """What was counted since the last call, "<detection>.<a field of Cost>": to be added to what is kept."""
+        taken = dict(self.counts)
+        self._costs = {each.id: Cost() for each in self.detections}
         return taken
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was counted since `take_counts`."""
+        made: Counter[str] = Counter()
+        for name, cost in self._costs.items():
+            made.update(cost.counts(name))
+        return made
 
     def take_troubles(self) -> dict[str, Trouble]:
         """The latest trouble of each detection since the last call."""
@@ -107,8 +135,9 @@ class Engine:
 
     def _judge(self, detection: Detection, visit: Visit, event: Event) -> Finding | None:
         name, strikes = detection.id, (detection.id, visit.session)
-        if self._strikes[strikes] >= SLOW_STRIKES:
-            self.counts[f"{name}.skipped"] += 1
+        cost = self._costs[name]
+        if self._strikes.get(strikes, 0) >= SLOW_STRIKES:
+            cost.skipped += 1
             return None
         self.running = (name, time.monotonic())
         began = self._clock()
@@ -118,14 +147,14 @@ class Engine:
             Exception
         ) as error:  # whatever a rule raises is its own trouble: it is counted and logged, the others go on
             log.exception("detection %s failed on event %s", name, event["id"])
-            self.counts[f"{name}.errors"] += 1
+            cost.errors += 1
             self._troubles[name] = Trouble(event["id"], "failed", repr(error)[:MAX_REASON])
             finding = None
         finally:
             took, self.running = self._clock() - began, None
-        self.counts[f"{name}.evaluations"] += 1
-        self.counts[f"{name}.cpu_us"] += took // 1000
-        self.counts[f"{name}.findings"] += finding is not None
+        cost.evaluations += 1
+        cost.cpu_ns += took
+        cost.findings += finding is not None
         if took > self._slow_ns:
             self._strike(strikes, took, event)
         return finding
@@ -135,7 +164,7 @@ class Engine:
         if len(self._strikes) >= MAX_STRIKES_KEPT:
             self._strikes.clear()
         self._strikes[strikes] += 1
-        self.counts[f"{name}.slow"] += 1
+        self._costs[name].slow += 1
         self._troubles[name] = Trouble(event["id"], "slow", f"took {took // 1_000_000} ms of processor time")
         log.warning(
             "detection %s took %d ms for event %s; strike %d of %d for session %s",

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from controller.detect.commands import invocations, shell_texts
+from controller.detect.once import once
 from controller.detect.programs import INTERPRETERS, SHELLS, TRANSFER
 
 if TYPE_CHECKING:
@@ -28,28 +29,33 @@ _MODE: Final = re.compile(r"[ugoa]*[+=][rwst]*x[rwxst]*|0?[0-7]*[1357][0-7]{0,2}
 _WRITERS: Final = frozenset({"cp", "mv", "install", "ln"})
 
 
+@once
 def redirected(event: Event) -> tuple[str, ...]:
     """The files that shell strings of `event` write to by `>` and `>>`, as they are spelt."""
     return tuple(match[2] for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
 
 
+@once
 def truncated(event: Event) -> tuple[str, ...]:
     """Those of them that are written anew, by a single `>`: what they held is gone."""
     found = (match for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
     return tuple(match[2] for match in found if ">>" not in match[0])
 
 
+@once
 def fetched(event: Event) -> frozenset[str]:
     """The files, by whole path, that the download tools of `event` are told to write."""
     return _whole(event, (path for run in invocations(event) for path in _fetched_by(run)))
 
 
+@once
 def written(event: Event) -> frozenset[str]:
     """The files, by whole path, that `event` copies, moves, writes or makes executable."""
     paths = [path for run in invocations(event) for path in _written_by(run)]
     return _whole(event, (*paths, *redirected(event)))
 
 
+@once
 def executed(event: Event) -> frozenset[str]:
     """The files, by whole path, that the process of `event` executes: its own, and a script that it is given."""
     process = event.get("process")

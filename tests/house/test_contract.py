@@ -64,6 +64,7 @@ def test_a_detection_knows_only_the_rule_helpers():
         "controller.detect.commands",
         "controller.detect.programs",
         "controller.detect.destinations",
+        "controller.detect.once",
         "controller.detect.past",
         "controller.detect.principal",
         "controller.detect.files",

@@ -12,13 +12,14 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Exec in a pod past the API server"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1562")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "container.pod", "exec_id", "entered_by.exe", "process.argv")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on the entry or the attempt, once the time for the API server's audit is up."""
-    if event["kind"] not in {"entry", "attempt"} or visit.api is None:
+    if visit.api is None:
         return None
     if visit.api["status"] != "unrecorded":
         return None

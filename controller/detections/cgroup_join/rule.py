@@ -12,13 +12,14 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Process moved into a container's cgroup"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1611",)
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "verdict", "process.exe", "process.argv", "entered_by.exe", "entered_by.argv", "login")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry or the attempt itself."""
-    if event["kind"] not in {"entry", "attempt"} or event["means"] != "cgroup-join":
+    if event["means"] != "cgroup-join":
         return None
     mover = event["entered_by"]["exe"] or event["entered_by"]["comm"]
     reason = f"{mover} put a process of the host into the cgroup of a container"

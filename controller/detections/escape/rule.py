@@ -12,14 +12,13 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Escape from a container to the host"
 SEVERITY = Severity.CRITICAL
 TECHNIQUES = ("T1611",)
+KINDS = frozenset({"escape"})
 
 MATCHED = ("namespaces", "container.privileged", "entered_by.exe", "entered_by.argv", "process.exe")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each escape."""
-    if event["kind"] != "escape":
-        return None
     joined = event["namespaces"]
     if not joined:
         return Finding(Severity.CRITICAL, "a container's process used the files of the host", MATCHED)

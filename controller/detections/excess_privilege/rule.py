@@ -21,13 +21,14 @@ from controller.detect.rule import (
 TITLE = "Entry with more rights than the container"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1611", "T1548")
+KINDS = frozenset({"entry"})
 
 MATCHED = ("process.uid", "process.user", "process.caps", "container.user", "container.caps")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry itself: what comes after it cannot gain what the entry did not bring."""
-    if event["kind"] != "entry" or "mnt" not in event["namespaces"]:
+    if "mnt" not in event["namespaces"]:
         return None  # without the container's files it is the host's own process, with the host's own rights
     reasons, severity = [], Severity.LOW
     extra = _extra(event)

@@ -13,6 +13,7 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Exec burst over many containers"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1613")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "container.name", "entered_by.argv", "login")
 MANY = 3
@@ -21,7 +22,7 @@ MANY = 3
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on the visit with which the threshold is reached."""
-    if visit.entry is None or visit.entry["id"] != event["id"] or event["kind"] == "escape":
+    if visit.entry is None or visit.entry["id"] != event["id"]:
         return None
     limit, who = visit.knobs.exec_frequency_threshold, visit.who
     same = {"principal": who.name} if who.name else {"principal": None, "host": visit.around.host}

@@ -12,13 +12,14 @@ from controller.detect.rule import ADMIN_MEANS, Event, Finding, Severity, Visit,
 TITLE = "Entry that failed"
 SEVERITY = Severity.MEDIUM
 TECHNIQUES = ("T1609",)
+KINDS = frozenset({"attempt"})
 
 MATCHED = ("means", "namespaces", "container.user", "entered_by.exe", "login")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the attempt. Graver in a container with rights over the host, which somebody may be after."""
-    if event["kind"] != "attempt" or event["means"] not in ADMIN_MEANS:
+    if event["means"] not in ADMIN_MEANS:
         return None
     reason = f"{ADMIN_MEANS[event['means']]} joined the container, and nothing was executed there"
     if event["container"]["privileged"] and configured_as_root(event["container"]):

@@ -12,6 +12,7 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Injection into a container's process"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1055.008",)
+KINDS = frozenset({"entry", "command"})
 
 MATCHED = ("means", "process.exe", "process.argv", "entered_by.exe", "entered_by.argv", "login")
 

@@ -9,6 +9,7 @@ none with a terminal: a visit that was made interactive from within.
 from __future__ import annotations
 
 from controller.detect.commands import itself, shell_use
+from controller.detect.once import once
 from controller.detect.programs import SHELLS
 from controller.detect.rule import ADMIN_MEANS, Event, Finding, Severity, Visit
 
@@ -40,6 +41,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     return Finding(grave, f"{when} {name} came by {ADMIN_MEANS[visit.means]}, {at}, {USES[use]}", MATCHED)
 
 
+@once
 def _use(event: Event) -> str | None:
     """What the shell takes its commands from, "unknown" without a command line; None if it is no shell."""
     shell = next((each for each in itself(event) if each.program in SHELLS), None)

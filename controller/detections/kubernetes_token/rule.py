@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations, shell_texts
+from controller.detect.once import once
 from controller.detect.programs import RUNTIME_CLIENTS, TRANSFER
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -39,6 +40,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     return Finding(Severity.HIGH, "the service account's token was named on a command line", MATCHED)
 
 
+@once
 def _names_token(event: Event) -> bool:
     given = [word for each in invocations(event) for word in each.arguments]
     return any(map(TOKEN.search, (*given, *shell_texts(event))))

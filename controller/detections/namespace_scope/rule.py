@@ -11,6 +11,7 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Entry outside the namespace scope"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609",)
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "container.pod", "container.name", "login")
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
@@ -18,7 +19,7 @@ SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on what opened the visit: high in the cluster's own namespaces."""
-    if visit.entry is None or visit.entry["id"] != event["id"] or event["kind"] == "escape":
+    if visit.entry is None or visit.entry["id"] != event["id"]:
         return None
     pod = event["container"]["pod"]
     if pod is None or visit.knobs.in_scope(pod["namespace"]) is not False:

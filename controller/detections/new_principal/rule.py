@@ -13,6 +13,7 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Entry by somebody new"
 SEVERITY = Severity.MEDIUM
 TECHNIQUES = ("T1609", "T1078")
+KINDS = frozenset({"entry", "attempt", "escape"})
 
 MATCHED = ("means", "login", "entered_by.exe", "container.name", "container.pod")
 

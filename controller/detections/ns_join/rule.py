@@ -13,13 +13,14 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Entry by namespace join"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1611")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "namespaces", "verdict", "entered_by.exe", "entered_by.argv", "login")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry or the attempt itself, once a visit."""
-    if event["kind"] not in {"entry", "attempt"} or event["means"] != "ns-join":
+    if event["means"] != "ns-join":
         return None
     joined = event["namespaces"]
     tool = event["entered_by"]["exe"] or event["entered_by"]["comm"]

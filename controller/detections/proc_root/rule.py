@@ -12,13 +12,14 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Entry through /proc/PID/root"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1611",)
+KINDS = frozenset({"entry"})
 
 MATCHED = ("means", "verdict", "process.exe", "process.argv", "process.uid", "entered_by.exe", "login")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry itself."""
-    if event["kind"] != "entry" or event["means"] != "proc-root":
+    if event["means"] != "proc-root":
         return None
     reason = "a process of the host ran with the files of a container, and with the host's namespaces"
     if event["process"]["uid"] == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations
+from controller.detect.once import once
 from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -42,6 +43,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     return Finding(Severity.MEDIUM, f"the environment of process {next(iter(mine))} was read", MATCHED)
 
 
+@once
 def _whose(event: Event) -> set[str]:
     given = [word for each in invocations(event) for word in each.arguments]
     return {match for word in given for match in ENVIRONMENT.findall(word)}

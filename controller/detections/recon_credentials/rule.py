@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import Invocation, invocations
+from controller.detect.once import once
 from controller.detect.programs import LOOKS
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -40,16 +41,15 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         )
     if run and event["process"]["argv"] is not None and any(map(_dumps_environment, run)):
         return Finding(Severity.MEDIUM, "the environment, which often holds secrets, was printed", MATCHED)
-    if not (own := _looks(event)):
-        return None
     earlier = {look for each in visit.before(event) for look in _looks(each)}
-    looks = earlier | own
+    looks = earlier | _looks(event)
     if len(looks) < FEW or looks == earlier:
         return None
     severity = Severity.LOW if len(looks) < MANY else Severity.MEDIUM
     return Finding(severity, f"{len(looks)} ways of looking round: {', '.join(sorted(looks))}", MATCHED)
 
 
+@once
 def _looks(event: Event) -> set[str]:
     run = invocations(event)
     named = {each.program for each in run if each.program in LOOKS}

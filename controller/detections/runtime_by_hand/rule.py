@@ -13,6 +13,7 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Runtime run by hand, past its daemon"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609",)
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "container.runtime", "entered_by.exe", "entered_by.argv", "login")
 MANAGED = {"docker": "docker", "cri": "the kubelet", "podman": "podman"}
@@ -20,8 +21,6 @@ MANAGED = {"docker": "docker", "cri": "the kubelet", "podman": "podman"}
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on the entry or the attempt itself, where it is known whose container it is."""
-    if event["kind"] not in {"entry", "attempt"}:
-        return None
     owner = MANAGED.get(event["container"]["runtime"])
     if event["means"] == "ctr-exec" and owner in {"docker", "the kubelet"}:
         how = "ctr"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations, shell_texts
+from controller.detect.once import once
 from controller.detect.programs import NETCATS, SCANNERS
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -43,6 +44,7 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     return None
 
 
+@once
 def _probed(event: Event) -> set[tuple[str, ...]]:
     """What netcats only looked at, `-z`: the operands of each."""
     scans = [each for each in invocations(event) if each.program in NETCATS and _scans(each.arguments)]

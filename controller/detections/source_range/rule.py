@@ -12,13 +12,14 @@ from controller.detect.rule import Event, Finding, Severity, Visit
 TITLE = "Entry from an unusual address"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1078")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "login", "container.name", "container.pod")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on what opened the visit."""
-    if visit.entry is None or visit.entry["id"] != event["id"] or event["kind"] == "escape":
+    if visit.entry is None or visit.entry["id"] != event["id"]:
         return None
     who = visit.who
     if visit.knobs.in_source_range(who.source) is not False:

@@ -11,13 +11,14 @@ from controller.detect.rule import ADMIN_MEANS, Event, Finding, Severity, Visit
 TITLE = "Entry by somebody not authorised"
 SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1609", "T1078")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "login", "entered_by.exe", "container.name", "container.pod")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on what opened the visit: high by an admin command, medium by other ways and where it is not sure who."""
-    if visit.entry is None or visit.entry["id"] != event["id"] or event["kind"] == "escape":
+    if visit.entry is None or visit.entry["id"] != event["id"]:
         return None
     who = visit.who
     if visit.knobs.authorised(who) is not False:

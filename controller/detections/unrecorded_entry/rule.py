@@ -14,13 +14,14 @@ from controller.detect.rule import ADMIN_MEANS, Event, Finding, Severity, Visit
 TITLE = "Entry without a record"
 SEVERITY = Severity.CRITICAL
 TECHNIQUES = ("T1609", "T1562")
+KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "exec_id", "entered_by.exe", "entered_by.argv", "login")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on the entry or the attempt, once the verdict on its record is in."""
-    if event["kind"] not in {"entry", "attempt"} or visit.record is None:
+    if visit.record is None:
         return None
     if visit.record["status"] != "unrecorded":
         return None
