@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from controller.detect.engine import Raised
-    from controller.detect.policy import Host
     from controller.detect.rule import Event
 
 WITHOUT_ENTRY: Final = "record_without_entry"
@@ -58,19 +57,20 @@ def subject(host: str, container: str, detection: str = "") -> str:
 
 
 def describe(
-    since: int | None,
-    host: Host,
-    event: Event,
     known: Mapping[str, Any],
+    since: int | None,
+    host: str,
+    host_name: str,
+    event: Event,
     found: tuple[Sequence[Raised], Mapping[str, str]],
 ) -> NewAlert:
     """The alert, as its latest record makes it. `found`: findings of one detection, and titles by detection."""
     container = event["container"]
     return NewAlert(
-        session=subject(host.id, container["id"], found[0][0].detection),
-        host=host.id,
+        session=subject(host, container["id"], found[0][0].detection),
+        host=host,
         title=alerts.title(*found, container_name(container)),
-        sentence=told(host.name, event, container, known),
+        sentence=told(host_name, event, container, known),
         means=alerts.NO_ENTRY,
         container=container["id"],
         container_name=container["name"],

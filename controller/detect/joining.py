@@ -22,7 +22,7 @@ RULES: Final = {"unrecorded_entry": "record", "api_bypass": "api"}
 
 
 class Joining:
-    """One transaction's work, begun by `take`, done by `changed`. Holds nothing between two of them."""
+    """One transaction's work, begun by `take`, done by `settle` and `decide`. Holds nothing between two of them."""
 
     def __init__(self) -> None:
         self._near: dict[tuple[str, str], list[int]] = {}
@@ -34,7 +34,7 @@ class Joining:
     def take(self, connection: Connection, host: str, event: Event, now: int) -> None:
         """An entry or attempt, with what is known of it by now, or a record; others do not matter."""
         container = None
-        self._take_who(connection, host, event)
+        self._take_who(host, event)
         if event["kind"] in {"entry", "attempt"}:
             attribution.ask(connection, host, event, now)
             container = event["container"]["id"]
@@ -54,19 +54,17 @@ class Joining:
         if container is not None:
             self._near.setdefault((host, container), []).append(event["time"])
 
-    def _take_who(self, connection: Connection, host: str, event: Event) -> None:
+    def _take_who(self, host: str, event: Event) -> None:
         """What may tell who it was: the visit itself, and the times that the record of its exec has."""
         opens = event["kind"] == "escape" and event["session"] == event["id"]
         if event["kind"] in {"entry", "attempt"} or opens:
-            if event.get("clients"):  # looked at with the others of the batch, of whom some may be theirs
-                self._who.setdefault(host, set()).add(event["session"])
-            else:
-                principals.decide(connection, host, [event["session"]])
+            # Looked at with the others of the batch: some of its clients may be theirs.
+            self._who.setdefault(host, set()).add(event["session"])
         elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC and event["exec_id"]:
             self._execs.setdefault(host, set()).add(event["exec_id"])
 
-    def changed(self, connection: Connection, now: int) -> list[str]:
-        """The visits of which something else is said now than before, each once."""
+    def settle(self, connection: Connection, now: int) -> list[str]:
+        """Joins what was taken; the visits of which something else is said now than before, each once."""
         found: dict[str, None] = {}
         for (host, container), times in self._near.items():
             for near in _together(times):
@@ -74,8 +72,15 @@ class Joining:
         for pod, times in self._pods.items():
             for near in _together(times):
                 found |= dict.fromkeys(sorted(api_attribution.settle(connection, pod, near, now)))
+        return self._say_who(connection, found)
+
+    def decide(self, connection: Connection, now: int) -> list[str]:
+        """Gives the verdict on visits whose time is up; those."""
         decided = [*attribution.decide(connection, now), *api_attribution.decide(connection, now)]
-        found |= dict.fromkeys(decided)
+        return self._say_who(connection, dict.fromkeys(decided))
+
+    def _say_who(self, connection: Connection, found: dict[str, None]) -> list[str]:
+        """With the visits that are said to be by somebody else than before, now that so much is known."""
         for host, sessions in attribution.hosts_of(connection, found).items():
             self._who.setdefault(host, set()).update(sessions)
         for host, execs in self._execs.items():

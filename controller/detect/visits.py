@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from controller.detect.baseline import Normal, subjects
 from controller.detect.engine import Raised
@@ -24,7 +24,7 @@ from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -37,8 +37,12 @@ OPENING: Final = ("entry", "escape", "attempt")
 """The kinds that open a visit: of several in one, the first that is of the first of these kinds did."""
 KEPT: Final = 500
 """Executions of a visit that rules can look back on: enough for a person's whole afternoon."""
-CACHED: Final = 64
+CACHED: Final = 4096
 """Visits held in memory; one that is not among them is read again."""
+MAX_EXECUTIONS: Final = 32_000
+"""Executions of all visits that are held in memory."""
+CHUNK: Final = 500
+"""Sessions that one query asks for."""
 MAX_REMEMBERED: Final = 8192
 """Characters of a command line that is looked back on. Longer ones are judged whole when they come; what is
 kept of them is bounded, for whoever is inside chooses how long they are and how many."""
@@ -164,26 +168,52 @@ def _remembered(event: Event) -> Event:
     return {**event, "process": {**event["process"], "argv": kept, "argv_cut": True}}
 
 
+_EARLIER: Final = (
+    select(events.c.session)
+    .where(events.c.session.in_(bindparam("sessions", expanding=True)), events.c.seq <= bindparam("position"))
+    .distinct()
+)
+
+
 class Visits:
     """The visits that go on. `forget` what a transaction that failed may have left in them."""
 
     def __init__(self) -> None:
         self._by_session: OrderedDict[str, Visited] = OrderedDict()
+        self._executions: dict[str, int] = {}
+        self._held = 0
+        """Executions of all of them, as many as each had when it was looked at last."""
+
+    def begin(self, connection: Connection, sessions: Iterable[str], position: int) -> set[str]:
+        """Those of `sessions` that have no event up to `position` of the bus: nothing of them has to be read."""
+        unknown = [each for each in sessions if each not in self._by_session]
+        earlier: set[str] = set()
+        for first in range(0, len(unknown), CHUNK):
+            asked = {"sessions": unknown[first : first + CHUNK], "position": position}
+            earlier.update(connection.execute(_EARLIER, asked).scalars())
+        new = set(unknown) - earlier
+        self._by_session.update((each, Visited(each)) for each in unknown if each in new)
+        return new
 
     def before(self, connection: Connection, session: str, seq: int) -> Visited:
         """The visit as it stood just before the event `seq` of the bus; empty when that is its first."""
         visited = self._by_session.pop(session, None) or load(connection, session, seq)
         self._by_session[session] = visited
-        if len(self._by_session) > CACHED:
-            self._by_session.popitem(last=False)
+        self._held += len(visited.executions) - self._executions.get(session, 0)
+        self._executions[session] = len(visited.executions)
+        while len(self._by_session) > CACHED or (self._held > MAX_EXECUTIONS and len(self._by_session) > 1):
+            self.forget(next(iter(self._by_session)))
         return visited
 
     def forget(self, session: str | None = None) -> None:
         """Drops one visit, or all: the next look reads the store."""
         if session is None:
             self._by_session.clear()
+            self._executions.clear()
+            self._held = 0
         else:
             self._by_session.pop(session, None)
+            self._held -= self._executions.pop(session, 0)
 
 
 def load(connection: Connection, session: str, before: int) -> Visited:

@@ -3,7 +3,8 @@
 
 What becomes of an event and the cursor that says it was dealt with are one transaction: a worker that is
 killed has done both or neither, and doing an event again changes nothing. An event that cannot be dealt
-with for its own sake is counted, logged and passed by, for it stays in the `events` table; when the database
+with for its own sake is counted, logged and passed by, for it stays in the `events` table (its batch is dealt with
+anew, one event after the other); when the database
 does not take the work, the same events are tried again, later and later, and counted.
 """
 
@@ -12,15 +13,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import exc, select
 
 from controller.detect import catalogue, joining
 from controller.detect.engine import Engine
 from controller.detect.judging import Judging
-from controller.detect.policy import Host, Policy
-from controller.detect.rule import ALONE
+from controller.detect.policy import Policy
 from controller.store import approvals, completion, counters, cursors, project, troubles
 from controller.store.engine import StoreError
 from controller.store.schema import hosts
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CURSOR: Final = "detect"
-BATCH: Final = 100
+Taken: TypeAlias = "tuple[Delivery, Event]"
+"""An event as it was sent, and with what was learned of it by now."""
+BATCH: Final = 500
 """Events in one transaction, which other writes wait for."""
 IDLE_S: Final = 1.0
 RETRY_S: Final = (0.1, 30.0)
@@ -100,9 +102,22 @@ class Worker:
             return 0
         try:
             return self._store.write(lambda connection: self._work(connection, position, deliveries))
-        except BaseException:
-            self._judging.forget()  # it may hold what was undone
+        except (StoreError, exc.OperationalError):
+            self._forget()
             raise
+        except Exception as error:  # noqa: BLE001 - which event's it is, shows when they are dealt with one by one
+            log.warning("of %d events one could not be dealt with: %r", len(deliveries), error)
+            self._forget()
+        try:
+            return self._store.write(lambda c: self._work(c, position, deliveries, singly=True))
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """A transaction was undone: what is held in memory may have been too."""
+        self._judging.forget()
+        self.engine.take_counts()
 
     def _follow(self) -> None:
         pause = RETRY_S[0]
@@ -123,14 +138,21 @@ class Worker:
             position = cursors.position(connection, CURSOR)
         self._bus.wait(position, IDLE_S)
 
-    def _work(self, connection: Connection, position: int, deliveries: Sequence[Delivery]) -> int:
+    def _work(
+        self, connection: Connection, position: int, deliveries: Sequence[Delivery], *, singly: bool = False
+    ) -> int:
+        """One transaction. `singly`: each event in a savepoint, so that one that fails takes no other with it."""
         if cursors.position(connection, CURSOR) != position:
             return 0  # somebody else was here: what was read is no longer what comes next
         named = connection.execute(select(hosts.c.id, hosts.c.name)).all()
         self._judging.begin(connection, position, {row.id: row.name for row in named})
         whole = completion.completed_all(connection, [each.event for each in deliveries])
-        for delivery, (event, _) in zip(deliveries, whole, strict=True):
-            self._attempt(connection, delivery, event)
+        taken = [(each, event) for each, (event, _) in zip(deliveries, whole, strict=True)]
+        if singly:
+            for each in taken:
+                self._attempt(connection, each)
+        elif taken:
+            self._deal(connection, taken)
         last = deliveries[-1].seq if deliveries else position
         self._judging.finish(connection, last)
         cursors.advance(connection, CURSOR, last)
@@ -139,13 +161,12 @@ class Worker:
         troubles.keep(connection, self.engine.take_troubles(), self._clock())
         return len(deliveries)
 
-    def _attempt(self, connection: Connection, delivery: Delivery, event: Event) -> None:
+    def _attempt(self, connection: Connection, taken: Taken) -> None:
         """Deals with one event, or undoes all that it began and passes it by."""
-        host = self._judging.host(delivery.host)
+        event = taken[1]
         try:
             with connection.begin_nested():
-                project.apply(connection, delivery.host, delivery.event)
-                self._deal(connection, host, delivery, event)
+                self._deal(connection, [taken])
         except exc.OperationalError:
             raise  # the database's trouble, not the event's
         except Exception:
@@ -153,14 +174,10 @@ class Worker:
             counters.add(connection, "detect.events_failed")
             self._judging.drop(event.get("session") or "")
 
-    def _deal(self, connection: Connection, host: Host, delivery: Delivery, event: Event) -> None:
-        self._judging.join(connection, host, event)
-        if event["kind"] == "update":
-            self._judging.learn(connection, host, delivery.seq, event)
-        elif event.get("session") is not None:
-            self._judging.see(connection, host, delivery.seq, event)
-        elif event["kind"] in ALONE:
-            self._judging.see_alone(connection, host, event)
+    def _deal(self, connection: Connection, taken: Sequence[Taken]) -> None:
+        for delivery, _ in taken:
+            project.apply(connection, delivery.host, delivery.event)
+        self._judging.take(connection, taken)
 
 
 def _built_in() -> Engine:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What belongs to no visit, judged: how containers are made, what they do of themselves, records and requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from controller.detect import alerts, alone, asking, own
+from controller.detect.rule import Around, Visit
+from controller.store import counters, raising, records, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+    from controller.detect.alerting import Alerting
+    from controller.detect.engine import Engine
+    from controller.detect.policy import Host, Policy
+    from controller.detect.rule import Event
+    from controller.store.raising import NewAlert
+
+
+class Unvisited:
+    """Events of no visit: what is found in one is the alert of its container, or of what was asked for."""
+
+    def __init__(self, engine: Engine, policy: Policy, alerting: Alerting, clock: Callable[[], int]) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._alerting = alerting
+        self._clock = clock
+        self._own = own.Own()
+
+    def forget(self) -> None:
+        """The transaction failed: nothing of what was held may be right."""
+        self._own.forget()
+
+    def see(self, connection: Connection, host: Host, event: Event) -> None:
+        """The next one, with what was learned of it."""
+        if event["kind"] in {"connection", "contact"} and event["container"] is None:
+            return  # of the host itself
+        if event["kind"] == "activity":
+            self._see_own(connection, host, event)
+        elif event["kind"] != "record":
+            self._judge(
+                connection, host, event, Visit(alerts.subject(host.id, event), None), alerts.describe_alone
+            )
+        elif event.get("request") is None:
+            told = alone.as_it_comes(connection, host.id, event)
+            if told is not None:
+                self._see_record(connection, host, event, told)
+        elif asking.speaks(connection, event):
+            event, earlier = (
+                asking.known(connection, host.id, event),
+                asking.refused_before(connection, event),
+            )
+            about = Visit(asking.subject(host.id, event), None, earlier=earlier)
+            self._judge(connection, host, event, about, asking.describe)
+
+    def cover(self, connection: Connection, name: Callable[[str], Host], changed: Iterable[str]) -> None:
+        """Records whose entry did not come in time, and those whose entry came after all with what `changed`."""
+        now = self._clock()
+        for row in unseen.decide(connection, now):
+            counters.add(connection, f"coverage.{row['cause']}")
+            event = records.event(connection, row["host"], row["record"])
+            if event is not None:
+                self._see_record(connection, name(row["host"]), event, alone.without_entry(row))
+        for row in unseen.found(connection, changed, now):
+            subject = alone.subject(row["host"], row["container"], alone.WITHOUT_ENTRY)
+            event_id, reason = row["record"], row["reason"]
+            if raising.take_back(connection, subject, alone.WITHOUT_ENTRY, reason, now, event=event_id):
+                counters.add(connection, "detect.findings_taken_back")
+
+    def _judge(
+        self,
+        connection: Connection,
+        host: Host,
+        event: Event,
+        visit: Visit,
+        describe: Callable[..., NewAlert],
+    ) -> None:
+        visit = replace(visit, around=Around(host.id, self._policy.knobs))
+        found = self._engine.evaluate(visit, event)
+        if found:
+            self._alerting.alone(connection, host, event, (visit.session, describe), found)
+
+    def _see_own(self, connection: Connection, host: Host, event: Event) -> None:
+        """What a container does of itself: judged by what is normal for it, and then learned."""
+        now, event = self._clock(), self._own.known(connection, host.id, event)
+        normal, subject = self._own.normal(connection, host.id, event, now), alerts.subject(host.id, event)
+        self._judge(connection, host, event, Visit(subject, None, normal=normal), own.describe)
+        self._own.learn(connection, normal, event, now)
+
+    def _see_record(self, connection: Connection, host: Host, event: Event, known: Mapping[str, Any]) -> None:
+        """A runtime's record by which no visit stands: an alert for each detection that finds something in it."""
+        event = alone.named(connection, host.id, event)
+        around = Around(host.id, self._policy.knobs)
+        about = Visit(alone.subject(host.id, event["container_id"]), None, record=known, around=around)
+        for found in self._engine.evaluate(about, event):
+            subject = alone.subject(host.id, event["container_id"], found.detection)
+            describe = partial(alone.describe, known)
+            self._alerting.alone(connection, host, event, (subject, describe), [found])
