@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controller import health
+from controller.api import access
+from controller.api.approvals import routes as api_routes
 from controller.ingest import audit, endpoints
 from controller.ingest.body import Admission
 from controller.ingest.refusal import RefusedError
@@ -38,12 +40,13 @@ FLUSH_S: Final = 1.0
 AUDITS_AT_ONCE: Final = (8, 4)
 """Batches of API servers that are worked on, in all and of one: each may be as long as four of sensors."""
 
-# Each needs a credential: of a sensor, an enrolment token, the operator's, or a session of the dashboard.
+# Each needs a credential: of a sensor, an enrolment token, the operator's, a program's, or a session of the dashboard.
 ROUTES: Final[list[BaseRoute]] = [
     Route("/api/v1/enroll", endpoints.enrol, methods=["POST"]),
     Route("/api/v1/batches", endpoints.batches, methods=["POST"]),
     Route("/api/v1/heartbeat", endpoints.heartbeat, methods=["POST"]),
     Route(audit.ADDRESS, audit.webhook, methods=["POST"]),
+    *api_routes,
     Route("/healthz", health.healthz, methods=["GET"]),
     Route("/readyz", health.readyz, methods=["GET"]),
     *web_routes,
@@ -78,6 +81,7 @@ def create_app(
     app.state.worker_alive = worker_alive
     app.state.tally = counters.Tally()
     app.state.admission = Admission()
+    app.state.rate = access.Rate()
     app.state.audit_admission = Admission(*AUDITS_AT_ONCE)
     return app
 
@@ -125,7 +129,7 @@ def _refused(request: Request, error: Exception) -> Response:
     )
     headers = {}
     if error.status in {429, 503}:
-        headers["retry-after"] = "1"
+        headers["retry-after"] = "60" if error.cause == "rate" else "1"
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     if error.status == 413:

@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "controller.cli.doctor:doctor",
     "login-link": "controller.cli.login:login_link",
     "token": "controller.cli.token:token",
+    "api-tokens": "controller.cli.api_tokens:api_tokens",
     "sensors": "controller.cli.sensors:sensors",
     "entries": "controller.cli.entries:entries",
     "sessions": "controller.cli.sessions:sessions",

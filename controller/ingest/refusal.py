@@ -9,12 +9,14 @@ CAUSES: Final[dict[str, int]] = {
     "credential": 401,  # none, or one that never was good
     "revoked": 401,
     "token": 401,  # enrolment token: unknown, used up or expired
+    "scope": 403,  # the token of a program is not for this
     "foreign": 403,  # an event, a session or a message of another host
     "malformed": 400,
     "slow": 408,
     "size": 413,
     "version": 426,
     "busy": 429,
+    "rate": 429,  # more requests of one program than are taken in a minute
     "store": 503,  # the database did not take it
 }
 """Every cause, with its status. Counted as "refused.<cause>"."""

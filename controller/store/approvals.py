@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 512
 MAX_LIFE_NS: Final = 31 * 86_400 * 10**9
 """A month: what is longer than a change is a rule, see AuthorizedAdminUsers."""
+MAX_OPEN: Final = 1000
+"""Windows that are open or planned at once: each visit is compared with all of them."""
 GRACE_NS: Final = 5 * 10**9
 """How long after a window the news of a visit's end may take; by the controller's clock."""
 
@@ -81,6 +83,9 @@ def add(connection: Connection, wanted: Mapping[str, Any], author: str, now: int
         raise ValueError("the window would have ended already")
     if until - begins > MAX_LIFE_NS:
         raise ValueError("a window is 31 days long at most")
+    open_ = select(func.count()).select_from(_a).where(_a.c.until > now, _a.c.revoked.is_(None))
+    if connection.execute(open_).scalar_one() >= MAX_OPEN:
+        raise ValueError(f"{MAX_OPEN} windows are open or planned: revoke some")
     means = sorted(wanted.get("means") or ())
     row |= {"means": means, "begins": begins, "until": until, "author": author, "created": now}
     number = int(connection.execute(insert(_a).values(row).returning(_a.c.id)).scalar_one())
@@ -118,7 +123,7 @@ def show(connection: Connection, number: int, now: int) -> ApprovalView | None:
 def at(connection: Connection, time: int) -> list[Approval]:
     """The windows that were open at `time`, those first that end last."""
     within = (_a.c.begins <= time) & (_a.c.until > time) & or_(_a.c.revoked.is_(None), _a.c.revoked > time)
-    rows = connection.execute(select(_a).where(within).order_by(_a.c.until.desc(), _a.c.id).limit(1000))
+    rows = connection.execute(select(_a).where(within).order_by(_a.c.until.desc(), _a.c.id).limit(MAX_OPEN))
     return [_approval(row) for row in rows.mappings()]
 
 

@@ -31,7 +31,7 @@ class AuditView(TypedDict):
     action: str
     """exception.add | exception.remove | exception.extend | approval.add | approval.revoke | knob.set |
     knob.unset | baseline.accept | baseline.reject | baseline.approve | baseline.learning | baseline.ready |
-    baseline.frozen"""
+    baseline.frozen | api_token.create | api_token.revoke"""
     object: str
     """Which: the name of the exception or knob, the number of the approval."""
     detail: dict[str, Any]

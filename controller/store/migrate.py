@@ -36,6 +36,7 @@ REVISIONS: Final = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

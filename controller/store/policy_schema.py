@@ -96,6 +96,21 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the secret
+    Column("scopes", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+    Column("revoked_by", Text),
+    Column("last_used", BigInteger),
+)
+
 knobs = Table(
     "knobs",
     metadata,
