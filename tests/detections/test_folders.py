@@ -56,6 +56,21 @@ def test_a_rule_survives_events_of_which_next_to_nothing_is_known(name):
     assert examples.run(detection, visit) == []
 
 
+@pytest.fixture(scope="module")
+def all_examples():
+    return [example for folder in FOLDERS for example in examples.load(folder)[0]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_survives_what_all_others_were_tried_with(name, all_examples):
+    """Records of every source, events of every kind: `run` raises what a rule raises."""
+    detection = catalogue.load(BUILT_IN / name)
+    for each in all_examples:
+        amid = (each.normal, each.around)
+        who = (each.principal, each.new_in)
+        examples.run(detection, each.visit, each.record, each.api, each.earlier, who, amid)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_emulation_is_a_shell_script_without_errors_of_syntax(name):
     subprocess.run(["sh", "-n", BUILT_IN / name / "emulate.sh"], check=True)

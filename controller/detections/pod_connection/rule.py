@@ -33,10 +33,9 @@ OF_THE_CLUSTER = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires when the connection was let through, or ended where nothing was told before."""
     what = WHAT.get(event["action"])
-    if what is None or event["request"]["code"] is None:
+    request = event.get("request")  # a runtime of one host tells of attaching too: see attach
+    if what is None or request is None or request["code"] is None:
         return None
-    if event["request"]["namespace"] in OF_THE_CLUSTER:
-        return Finding(
-            Severity.MEDIUM, f"{event['request']['user']} {what}, which is the cluster's own", MATCHED
-        )
-    return Finding(Severity.LOW, f"{event['request']['user']} {what}", MATCHED)
+    if request["namespace"] in OF_THE_CLUSTER:
+        return Finding(Severity.MEDIUM, f"{request['user']} {what}, which is the cluster's own", MATCHED)
+    return Finding(Severity.LOW, f"{request['user']} {what}", MATCHED)
