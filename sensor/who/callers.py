@@ -15,7 +15,7 @@ from sensor.enrich.cgroup import owner_of
 from sensor.entry.lineage import Lineage, login_of
 from sensor.probe.layout import Step
 from sensor.who import ssh
-from sensor.who.chain import Link, Session, session_of, unit_of
+from sensor.who.chain import SWITCHES, Link, Session, session_of, unit_of
 from sensor.wire import Caller, Login
 
 _STEPS: Final = 64
@@ -116,11 +116,11 @@ class Callers:
 
     def _chain(self, step: Step, told: Told | None) -> Iterator[Link]:
         """The process and those above it: as the kernel saw them, then as /proc has them."""
-        yield Link(step.pid, step.start, step.uid, step.comm)
+        yield self._link(step)
         last = step.pid
         count = 0
         for above in told.above if told else ():
-            yield Link(above.pid, above.start, above.uid, above.comm)
+            yield self._link(above)
             last, count = above.pid, count + 1
         while count < _STEPS and last > 1:
             known = self.now(procfs.parent(last, self._proc) or 0)
@@ -128,6 +128,15 @@ class Callers:
                 return
             yield Link(known.pid, known.start, known.uid, known.comm)
             last, count = known.pid, count + 1
+
+    def _link(self, step: Step) -> Link:
+        """What the kernel told has the real user: sudo has that of who called it, and works as root."""
+        uid = step.uid
+        if uid and step.comm in SWITCHES:
+            known = self.now(step.pid)
+            if known is not None and procfs.same_start(known.start, step.start):
+                uid = known.uid
+        return Link(step.pid, step.start, uid, step.comm)
 
     def _login(self, step: Step, told: Told | None, *, alive: bool) -> Login | None:
         if told is not None:

@@ -15,7 +15,7 @@ from typing import Final
 from sensor.who import ssh
 from sensor.wire import Opener
 
-_SWITCHES: Final = frozenset({"sudo", "su", "doas", "pkexec", "runuser", "machinectl", "run0"})
+SWITCHES: Final = frozenset({"sudo", "su", "doas", "pkexec", "runuser", "machinectl", "run0"})
 """They change the user, and run as root for it."""
 _KEEPERS: Final = ("tmux: server", "tmux", "screen", "SCREEN", "zellij", "abduco", "dtach")
 """They go on without the login that began them. tmux calls its server so."""
@@ -74,7 +74,7 @@ def _opener(link: Link) -> Opener | None:
 
 
 def _through(link: Link) -> str | None:
-    if link.comm in _SWITCHES and link.uid == 0:
+    if link.comm in SWITCHES and link.uid == 0:
         return link.comm
     if link.comm in _KEEPERS:
         return link.comm.partition(":")[0].lower()

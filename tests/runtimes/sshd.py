@@ -28,9 +28,10 @@ PermitUserEnvironment no
 
 
 class Sshd:
-    """Takes its users' key for each of `accounts`, and for root."""
+    """Takes its users' key for each of `accounts`, who are in a `group` of their own, and for root."""
 
-    def __init__(self, accounts: tuple[str, ...]) -> None:
+    def __init__(self, accounts: tuple[str, ...], group: str) -> None:
+        self._group = group
         # Not below pytest's folder, which its users may not enter.
         self.folder = Path(mkdtemp(prefix="nsshd-"))
         self._accounts = accounts
@@ -42,8 +43,10 @@ class Sshd:
             key = self.folder / name
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         self.folder.chmod(0o755)  # an account's key is read as that user
+        subprocess.run(["groupadd", self._group], check=True)
         for account in self._accounts:
-            subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", account], check=True)
+            line = ["useradd", "--create-home", "--shell", "/bin/sh", "--groups", self._group, account]
+            subprocess.run(line, check=True)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it confines what is not logged in yet
         (self.folder / "sshd_config").write_text(_CONFIG.format(port=self.port, folder=self.folder))
         log = self.folder / "sshd.log"
@@ -64,6 +67,7 @@ class Sshd:
                 ):
                     break
                 time.sleep(0.1)
+        subprocess.run(["groupdel", self._group], check=True)
         shutil.rmtree(self.folder)
 
     def line(self, account: str, command: str, *options: str, host: str = "127.0.0.1") -> list[str]:
@@ -90,10 +94,14 @@ class Sshd:
             command,
         ]
 
-    def run(self, account: str, command: str, *options: str, host: str = "127.0.0.1") -> None:
-        """Run it, and wait."""
+    def run(self, account: str, command: str, *options: str, host: str = "127.0.0.1") -> str:
+        """Run it, and wait; what it wrote."""
         line = self.line(account, command, *options, host=host)
-        subprocess.run(line, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        done = subprocess.run(
+            line, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
 
     def _until_it_listens(self) -> None:
         for _ in range(100):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import subprocess
 import time
 from contextlib import ExitStack, suppress
@@ -13,52 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtimes.sshd import Sshd
+from tests.runtimes.lab import BOB, JANE, Lab
 from tests.runtimes.ways.targets import Ground, engine
-from vagrant.local.dockerd import Dockerd
 from vagrant.local.stack import Stack
-
-PATIENCE_S = 60.0
-JANE, BOB = "nsentryjane", "nsentrybob"
-
-
-class Lab:
-    def __init__(self, folder, undo):
-        self.undo = undo
-        self.dockerd = undo.enter_context(Dockerd())
-        self.dockerd.image("busybox:test")
-        self.dockerd.socket.chmod(0o666)
-        self.dockerd.folder.chmod(0o711)
-        self.sshd = undo.enter_context(Sshd((JANE, BOB)))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.stack = Stack(folder / "stack", port, (Path(self.dockerd.socket),))
-        self.stack.start(undo)
-
-    def docker(self, *words):
-        return shlex.join(["docker", "-H", f"unix://{self.dockerd.socket}", *words])
-
-    def web(self, *options):
-        made = self.dockerd.run("busybox:test", "sleep", "600", options=list(options))
-        return made, self.dockerd.docker("inspect", "-f", "{{.Name}}", made).strip("/")
-
-    def entries(self, container, count=1):
-        """The visits to a container, once that many are there and their records are."""
-        end = time.monotonic() + PATIENCE_S
-        while True:
-            found = self.stack.read("entries", "list", "--container", container)
-            if len(found) >= count and all(
-                (each["record"] or {}).get("status") != "awaited" for each in found
-            ):
-                return found
-            assert time.monotonic() < end, found
-            time.sleep(0.2)
-
-    @staticmethod
-    def _settled(entry):
-        awaited = entry["record"] is not None and entry["record"]["status"] == "awaited"
-        return not awaited and "pending" not in entry["missing"].values()
-
 
 SURE = {"exact", "strong"}
 """Other sensors of this machine may be connected to our daemon too, and do not say what for."""

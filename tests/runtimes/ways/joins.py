@@ -66,4 +66,35 @@ WAYS = [
         run="{python} {programs}/setns.py --thread {pid} uts,net,mnt id",
         namespaces="mnt net uts",
     ),
+    _nsenter(
+        "setns by a static program, five kinds at once",
+        run="gcc -static -o {scratch}/enter {programs}/enter.c && {scratch}/enter {pid} id",
+        by="enter",
+        above=("enter", "sh"),
+    ),
+    _alone(
+        "a namespace by its file that is mounted elsewhere",
+        run="touch {scratch}/ns && mount --bind /proc/{pid}/ns/net {scratch}/ns && "
+        "nsenter --net={scratch}/ns id; r=$?; umount {scratch}/ns; exit $r",
+        namespaces="net",
+    ),
+    _alone(
+        "a namespace by the descriptor of another process",
+        run="exec 9</proc/{pid}/ns/mnt; nsenter --mount=/proc/$$/fd/9 id",
+        namespaces="mnt",
+    ),
+    _alone(
+        "ip netns exec",
+        run="mkdir -p /run/netns && ln -s /proc/{pid}/ns/net /run/netns/ns{pid} && ip netns exec ns{pid} id; "
+        "r=$?; rm /run/netns/ns{pid}; exit $r",
+        by="ip",
+        namespaces="net",
+    ),
+    _nsenter(
+        "another pid namespace after the way in",
+        run="nsenter -t {pid} -m -u -p unshare --pid --fork --mount-proc id",
+        runs="unshare --pid --fork --mount-proc id",
+        namespaces="mnt pid uts",
+        session=("entry", "command", "exit", "exit", "session_end"),
+    ),
 ]

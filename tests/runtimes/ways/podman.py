@@ -24,6 +24,7 @@ WAYS = [
     ),
     _podman("podman exec, runc", into="podman-runc", run="{podman} exec {id} id", by="runc"),
     _podman("podman exec, a user namespace", into="podman-userns", run="{podman} exec {id} id", by="crun"),
+    _podman("podman exec, --userns=auto", into="podman-userns-auto", run="{podman} exec {id} id", by="crun"),
     # A user's podman has no cgroup of its own on cgroup v1: its conmon tells, while it lives.
     # It is in its user namespace already.
     _podman(
@@ -51,6 +52,28 @@ WAYS = [
         verdict="ns-only",
         by="nsenter",
         above=("nsenter", "sh"),
+    ),
+    Way(
+        "nsenter -U alone",
+        into="podman-userns",
+        run="nsenter -t {pid} -U id",
+        namespaces="user",
+        means="ns-join",
+        verdict="ns-only",
+        by="nsenter",
+        above=("sh",),
+        uid=100_000,
+    ),
+    Way(
+        "nsenter -U -n, with the host's files",
+        into="podman-rootless",
+        run="nsenter -t {pid} -U -n id",
+        namespaces="net user",
+        means="ns-join",
+        verdict="ns-only",
+        by="nsenter",
+        above=("sh",),
+        uid=60_123,
     ),
     Way(
         "nsenter -a -U into a user namespace",

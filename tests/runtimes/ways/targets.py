@@ -236,5 +236,8 @@ target("docker-cat")(_docker("-i", command=("cat",)))
 target("podman-crun")(_podman("crun"))
 target("podman-runc")(_podman("runc"))
 target("podman-userns")(_podman("crun", "--uidmap=0:100000:65536"))
+target("podman-userns-auto")(
+    _podman("crun", "--userns=auto:uidmapping=0:300000:65536,gidmapping=0:300000:65536")
+)
 target("podman-rootless")(_rootless())
 target("podman-rootless-keep-id")(_rootless("--userns=keep-id"))
