@@ -68,7 +68,7 @@ def test_a_rule_survives_what_all_others_were_tried_with(name, all_examples):
     for each in all_examples:
         amid = (each.normal, each.around)
         who = (each.principal, each.new_in)
-        examples.run(detection, each.visit, each.record, each.api, each.earlier, who, amid)
+        examples.run(detection, each.visit, each.record, None, each.earlier, who, amid)
 
 
 @pytest.mark.parametrize("name", NAMES)
