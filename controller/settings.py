@@ -42,6 +42,9 @@ _VARIABLES: Final = {
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
+DEFAULT_STALE_S: Final = 30 * 86_400
+
+
 class SettingsError(ConfigurationError):
     """A setting that makes no sense; the message names it, where it was read, and what is expected."""
 
@@ -57,6 +60,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     knobs: dict[str, str | list[str]] = {}
     export: list[dict[str, Any]] = []
     sigma: _Sigma | None = None
+    emulation: _Emulation | None = None
+
+
+class _Emulation(msgspec.Struct, forbid_unknown_fields=True):
+    """The table `[emulation]`."""
+
+    stale: str
 
 
 class _Sigma(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,6 +95,8 @@ class Settings:
     """Folder of Sigma rules that are detections too, see docs/sigma.md."""
     knobs: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """The table [knobs], checked: see controller.policy.knobs."""
+    stale_s: int = DEFAULT_STALE_S
+    """Seconds after which the proof that a detection fires is stale: `stale` of the table [emulation]."""
 
     @property
     def store_url(self) -> str:
@@ -154,6 +166,7 @@ def load(
         log_level=level,
         exports=destination.parse(*_first((administrator.export, SYSTEM_FILE), (file.export, own))),
         sigma_rules=_sigma_rules((administrator.sigma, SYSTEM_FILE), (file.sigma, own)),
+        stale_s=_stale((administrator.emulation, SYSTEM_FILE), (file.emulation, own)),
         knobs={**_checked_knobs(own, file.knobs), **_checked_knobs(SYSTEM_FILE, administrator.knobs)},
     )
 
@@ -170,6 +183,17 @@ def _sigma_rules(*found: tuple[_Sigma | None, Path]) -> Path | None:
     """Where Sigma rules are, a relative path beside the file that names it."""
     table, place = _first(*found)
     return place.parent / table.rules if table else None
+
+
+def _stale(*found: tuple[_Emulation | None, Path]) -> int:
+    """How old a proof may be, in seconds."""
+    table, place = _first(*found)
+    if table is None:
+        return DEFAULT_STALE_S
+    match = re.fullmatch(r"(\d{1,4})([hd])", table.stale)
+    if match is None or int(match[1]) == 0:
+        raise SettingsError(f"{place}: in [emulation], stale is {table.stale!r}; expected 12h, 30d")
+    return int(match[1]) * {"h": 3600, "d": 86_400}[match[2]]
 
 
 def with_port(settings: Settings, port: int) -> Settings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from controller.cli import output, staged_where
+from controller.cli.benign import benign
 from controller.cli.group import FailedError, UnreachableError
 from controller.cli.staging import Result, Stage
 from controller.detect import catalogue
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def emulate() -> None:
-    """Emulations: proves that a detection fires, on this host, now."""
+    """Emulations: proves that a detection fires, and that a day without an attack is quiet, on this host, now."""
+
+
+emulate.add_command(benign)
 
 
 @emulate.command("list")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from controller.cli.state import State
     from controller.store.emulations import Proof
 
-DAY_NS = 86_400_000_000_000
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
 
 
 @click.command()
@@ -27,10 +28,8 @@ DAY_NS = 86_400_000_000_000
 @click.option(
     "--stale",
     type=click.FloatRange(0.01, 3650),
-    default=30.0,
-    show_default=True,
     metavar="DAYS",
-    help="A proof older than this is stale.",
+    help="A proof older than this is stale. Default: [emulation] stale of the settings, else 30.",
 )
 @click.option(
     "--navigator",
@@ -40,7 +39,7 @@ DAY_NS = 86_400_000_000_000
 )
 @output.as_json
 @click.pass_obj
-def coverage(state: State, *, host: str | None, stale: float, layer: Path | None, json_: bool) -> None:
+def coverage(state: State, *, host: str | None, stale: float | None, layer: Path | None, json_: bool) -> None:
     r"""ATT&CK techniques, the detections that look for each, and when they were last proven by emulation.
 
     \b
@@ -49,7 +48,8 @@ def coverage(state: State, *, host: str | None, stale: float, layer: Path | None
       nsentry-controller detections coverage --host node1 --stale 7
       nsentry-controller detections coverage --navigator layer.json
     """
-    rows = _rows(proven_at(state, host), time.time_ns() - int(stale * DAY_NS))
+    allowed = state.stale_s() * SECOND_NS if stale is None else int(stale * DAY_NS)
+    rows = _rows(proven_at(state, host), time.time_ns() - allowed)
     if layer is not None:
         layer.write_text(json.dumps(navigator.layer(_by_technique(rows)), indent=2) + "\n", encoding="utf-8")
     if json_:
@@ -80,6 +80,8 @@ def proven_at(state: State, host: str | None = None) -> dict[str, Proof]:
 
 
 def _rows(proofs: Mapping[str, Proof], since: int) -> list[dict[str, Any]]:
+    from controller.store.emulations import standing  # noqa: PLC0415 - help does not wait for it
+
     known = attack.techniques()
     pairs = sorted((technique, each.id) for each in catalogue.load_all()[0] for technique in each.techniques)
     return [
@@ -90,26 +92,21 @@ def _rows(proofs: Mapping[str, Proof], since: int) -> list[dict[str, Any]]:
             "detection": detection,
             "proven": proofs[detection]["proven"] if detection in proofs else None,
             "host": proofs[detection]["host"] if detection in proofs else None,
-            "state": _state(proofs.get(detection), since),
+            "state": standing(proofs.get(detection), since),
         }
         for technique, detection in pairs
         if technique in known
     ]
 
 
-def _state(proof: Proof | None, since: int) -> str:
-    if proof is None:
-        return "unproven"
-    return "proven" if (proof["proven_ns"] or 0) >= since else "stale"
-
-
 def _by_technique(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One line for each technique: as proven as the best of its detections."""
-    order = ("proven", "stale", "unproven")
+    from controller.store.emulations import STANDINGS  # noqa: PLC0415 - help does not wait for it
+
     made = []
     for technique in dict.fromkeys(row["technique"] for row in rows):
         mine = [row for row in rows if row["technique"] == technique]
-        best = min(mine, key=lambda row: (order.index(row["state"]), row["detection"]))
+        best = min(mine, key=lambda row: (STANDINGS.index(row["state"]), row["detection"]))
         proofs = {row["detection"]: {key: row[key] for key in ("proven", "host", "state")} for row in mine}
         made.append(
             {

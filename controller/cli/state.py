@@ -33,6 +33,10 @@ class State:
         """The folder of Sigma rules that the settings name; None also where no controller was set up."""
         return settings.load(self.folder).sigma_rules
 
+    def stale_s(self) -> int:
+        """After how many seconds a proof is stale; the default also where no controller was set up."""
+        return settings.load(self.folder).stale_s
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only connection, which works while the controller serves and when it does not."""

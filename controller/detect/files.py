@@ -26,6 +26,8 @@ _OUTPUT: Final = re.compile(r"-[a-zA-Z]*[oO]|--output|--output-document|--out")
 _JOINED: Final = re.compile(r"(?:--output(?:-document)?|--out|of)=(.+)|-[a-zA-Z]?[oO](/.+)")
 _URL: Final = re.compile(r"\w+://[^/\s]+/(?:[^?#\s]*/)?([^/?#\s]+)(?:[?#].*)?")
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwst]*x[rwxst]*|0?[0-7]*[1357][0-7]{0,2}")
+_PACKERS: Final = frozenset({"cat", "gzip", "pigz", "bzip2", "xz", "zstd"})
+_AFTER: Final = re.compile(r"[.-][\w.-]+")
 _WRITERS: Final = frozenset({"cp", "mv", "install", "ln"})
 
 
@@ -64,6 +66,17 @@ def executed(event: Event) -> frozenset[str]:
     own = [name for name in (process["exe"], process["filename"]) if name]
     scripts = [word for run in invocations(event)[:1] for word in _script_of(run)]
     return _whole(event, (*own, *scripts))
+
+
+def beside(event: Event) -> dict[str, str]:
+    """Copies that `event` makes under the name of what it copies and more, by that: error.log.1 of error.log."""
+    made = {}
+    for run in invocations(event):
+        targets = run.arguments[-1:] if run.program == "cp" else ()
+        targets = redirected(event) if run.program in _PACKERS else targets
+        pairs = [(path, to) for path in run.arguments for to in targets if to.startswith(path)]
+        made.update({path: to for path, to in pairs if _AFTER.fullmatch(to.removeprefix(path))})
+    return made
 
 
 def name(path: str) -> str:

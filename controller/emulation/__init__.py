@@ -6,6 +6,7 @@
     clients    docker and podman, whose command lines are alike
     crictl     the container runtime interface, by its own client
     image      a root file system of busybox, when no image is named
+    chores     what a day without an attack is made of
     script     a detection's emulate.sh, run against one container
 
 Nothing is removed or entered that does not carry the label of this run, and a container made here ends by itself,

@@ -12,11 +12,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from controller.emulation.place import EmulationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from controller.emulation.disposable import Made
     from controller.emulation.place import Place
 
@@ -27,7 +30,7 @@ _MARK: Final = "# Runtimes: "
 
 def does(script: Path) -> str:
     """What it does: its first comment that is not its licence."""
-    return next((each for each in _comments(script) if not each.startswith("SPDX")), "")
+    return next((each for each in comments(script) if not each.startswith("SPDX")), "")
 
 
 def runtimes(script: Path) -> tuple[str, ...]:
@@ -39,12 +42,14 @@ def runtimes(script: Path) -> tuple[str, ...]:
     return tuple(each for each in RUNTIMES if each in said.split())
 
 
-def run(script: Path, made: Made, place: Place, state: Path) -> None:
+def run(
+    script: Path, made: Made, place: Place, state: Path, more: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Does to the container what the detection must see. `state`: the folder of the controller that must see it.
 
-    EmulationError, with the script's output, if it fails.
+    `more` is given to it besides. EmulationError, with the script's output, if it fails.
     """
-    given = {"CONTAINER": made.id, "ENTER": " ".join(made.enter), "INIT_PID": str(made.init_pid)}
+    given = {"CONTAINER": made.id, "ENTER": " ".join(made.enter), "INIT_PID": str(made.init_pid), **more}
     if not place.via:
         # What only an API server's audit can show is replayed by the very program that runs this.
         given["NSENTRY_CONTROLLER_STATE"] = str(state)
@@ -57,6 +62,7 @@ def run(script: Path, made: Made, place: Place, state: Path) -> None:
         raise EmulationError(f"{script.parent.name}/{script.name}: {error}") from error
 
 
-def _comments(script: Path) -> list[str]:
+def comments(script: Path) -> list[str]:
+    """Its comments without their mark, in order."""
     lines = script.read_text(encoding="utf-8").splitlines()
     return [line.removeprefix("# ") for line in lines[1:] if line.startswith("# ")]

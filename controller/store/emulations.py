@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sqlalchemy import func, insert, select, update
 
@@ -28,6 +28,11 @@ LABEL: Final = "nsentry.emulation"
 _RUN: Final = re.compile(r"nsentry-emulation-([0-9a-f]{12})")
 LONGEST_NS: Final = 1_000_000_000 * 1200
 """A run that has not said how it ended is over after this time: its container has ended long before."""
+
+
+Standing = Literal["proven", "stale", "unproven"]
+STANDINGS: Final[tuple[Standing, ...]] = ("proven", "stale", "unproven")
+"""Best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,13 @@ class Proof(TypedDict):
     proven: str | None
     """When it last fired on this host: `time` if it did in the latest run."""
     proven_ns: int | None
+
+
+def standing(proof: Proof | None, since: int) -> Standing:
+    """How well a detection is proven on a host: "stale" if it last fired there before `since` (ns)."""
+    if proof is None or proof["proven_ns"] is None:
+        return "unproven"
+    return "proven" if proof["proven_ns"] >= since else "stale"
 
 
 def begin(connection: Connection, run: str, detection: str, runtime: str, now: int) -> None:

@@ -138,17 +138,29 @@ def event(connection: Connection, host: str, event_id: str) -> dict[str, Any] | 
     return body
 
 
+OWN_ATTACH_NS: Final = 1_000_000_000
+"""An attach so soon after the start is that of who started it."""
+
+
 def ran_before(connection: Connection, host: str, said: Mapping[str, Any]) -> bool:
-    """Whether the container of a record ran already: `docker run` attaches first, and starts it then."""
+    """Whether the container of a record ran already: `docker run` attaches first, and starts it then.
+
+    `podman run` starts it, and attaches a millisecond later.
+    """
     before = and_(
         _r.c.host == host,
         _r.c.container == said["container_id"],
         _r.c.time < said["time"],
         _r.c.action.in_(("create", "start", "die", "destroy")),
     )
-    query = select(_r.c.action).where(before).order_by(_r.c.time.desc(), _r.c.id.desc()).limit(1)
-    # Of one that started before its source was listened to nothing was told.
-    return connection.execute(query).scalar_one_or_none() in {None, "start"}
+    query = select(_r.c.action, _r.c.time).where(before).order_by(_r.c.time.desc(), _r.c.id.desc()).limit(1)
+    last = connection.execute(query).one_or_none()
+    if last is None:
+        return True  # of one that started before its source was listened to nothing was told
+    own = (
+        said["source"] == "podman" and said["action"] == "attach" and said["time"] - last.time < OWN_ATTACH_NS
+    )
+    return bool(last.action == "start" and not own)
 
 
 def _conditions(wanted: RecordFilter) -> list[ColumnElement[bool]]:

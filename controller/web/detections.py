@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from controller.store.emulations import Proof
+    from controller.store.emulations import Standing
 
 log = logging.getLogger(__name__)
+
+
+class ShownProof(emulations.Proof):
+    """A proof, and how it stands by now."""
+
+    state: Standing
 
 
 @dataclass(frozen=True)
@@ -61,17 +68,21 @@ def named(detection: str) -> Described:
 
 def detections_page(request: Request) -> Response:
     """All detections."""
-    context = {"rows": _with_counts(request), "troubles": _troubles(request)}
+    stale_s = request.app.state.settings.stale_s
+    days, hours = divmod(stale_s // 3600, 24)
+    after = f"{days} days" if not hours else f"{stale_s // 3600} hours"
+    context = {"rows": _with_counts(request), "troubles": _troubles(request), "stale_after": after}
     return render.page(request, "detections.html", context)
 
 
 def detections_json(request: Request) -> Response:
     """The same for programs."""
     rows = [
-        {**_plain(each), "open_alerts": count, "proofs": proofs}
-        for each, count, proofs in _with_counts(request)
+        {**_plain(each), "open_alerts": count, "proofs": proofs, "state": state}
+        for each, count, proofs, state in _with_counts(request)
     ]
-    return render.json_response({"detections": rows, "troubles": _troubles(request)})
+    stale_s = request.app.state.settings.stale_s
+    return render.json_response({"detections": rows, "troubles": _troubles(request), "stale_s": stale_s})
 
 
 def _troubles(request: Request) -> list[troubles.TroubleView]:
@@ -90,16 +101,20 @@ def detection_json(request: Request) -> Response:
     return render.json_response(_plain(_load(request)))
 
 
-def _with_counts(request: Request) -> list[tuple[Described, int, list[Proof]]]:
-    """Each with its open alerts, and what came of its latest emulation on each host."""
+def _with_counts(request: Request) -> list[tuple[Described, int, list[ShownProof], str]]:
+    """Each with its open alerts, what came of its latest emulation on each host, and how well it is proven."""
     with request.app.state.store.read() as connection:
         facets = alerts.facets(connection, OPEN, top=1000)
         proofs = emulations.proofs(connection)
     counts = {each["value"]: each["count"] for each in facets["detection"]}
-    return [
-        (each, counts.get(each.id, 0), [proof for proof in proofs if proof["detection"] == each.id])
-        for each in described().values()
-    ]
+    since = time.time_ns() - request.app.state.settings.stale_s * 1_000_000_000
+    rows = []
+    for each in described().values():
+        mine = [proof for proof in proofs if proof["detection"] == each.id]
+        shown: list[ShownProof] = [{**proof, "state": emulations.standing(proof, since)} for proof in mine]
+        best = min((proof["state"] for proof in shown), key=emulations.STANDINGS.index, default="unproven")
+        rows.append((each, counts.get(each.id, 0), shown, best))
+    return rows
 
 
 def _load(request: Request) -> Described:

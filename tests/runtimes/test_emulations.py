@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,14 +24,56 @@ BY_HAND = {"source_range"}
 NAMES = sorted({each.name for each in folders()} - BY_HAND, key=lambda name: (name != "exec_burst", name))
 """As `--all` has them: the visits of the others would be a burst before its own turn came."""
 
+EXPORTS = """
+[[export]]
+name = "pager"
+kind = "webhook"
+address = "http://127.0.0.1:{port}/"
+[[export]]
+name = "archive"
+kind = "file"
+path = "{archive}"
+"""
+
+
+@contextmanager
+def pager(told):
+    """A webhook's receiver, which appends what it is told; its port."""
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
 
 @pytest.fixture(scope="module")
-def stack(dockerd, tracefs, tmp_path_factory):
-    """A controller and a sensor of their own, which know of the tests' daemon."""
+def paged():
+    """What people were told."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def stack(dockerd, tracefs, tmp_path_factory, paged):
+    """A controller that pages, and a sensor, of their own, which know of the tests' daemon."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with ExitStack() as undo:
         made = Stack(tmp_path_factory.mktemp("stack"), port, (Path(dockerd.socket),))
+        made.controller("init", "--listen", f"127.0.0.1:{port}", "--url", made.url)
+        exports = EXPORTS.format(archive=made.root / "archive.jsonl", port=undo.enter_context(pager(paged)))
+        with (made.root / "controller" / "controller.toml").open("a", encoding="ascii") as file:
+            file.write(exports)
         made.start(undo)
         yield made
 
@@ -72,3 +117,80 @@ def test_what_was_staged_is_marked_and_closed(proven, stack):
 def test_nothing_is_left_behind(proven, dockerd):
     assert dockerd.docker("ps", "-aq", "--filter", "label=nsentry.emulation") == ""
     assert dockerd.docker("images", "-q", "nsentry-emulation") == ""
+
+
+@pytest.fixture(scope="module")
+def day(proven, stack, dockerd):
+    """A short benign day: a chore of each way to be quiet. After `proven`, which it follows on the same host."""
+    here = ["--state", stack.root / "controller"]
+    there = ["--docker-host", f"unix://{dockerd.socket}", "--timeout", "120", "--json"]
+    chores = ["backup", "certificates", "log_rotation", "on_call", "probes"]
+    line = [BIN / "nsentry-controller", *here, "emulate", "benign", *chores, *there]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    return done, {each["chore"]: each for each in map(json.loads, done.stdout.splitlines())}
+
+
+def test_a_benign_day_is_quiet_and_says_what_kept_it_so(day):
+    done, results = day
+    assert [each for each in results.values() if not each["quiet"]] == [], done.stderr
+    assert done.returncode == 0
+    because = {name: {each["because"] for each in result["withheld"]} for name, result in results.items()}
+    assert because["certificates"] == because["log_rotation"] == {"exception"}
+    assert because["on_call"] == {"approval"}
+    assert "interactive_shell" in {each["detection"] for each in results["on_call"]["withheld"]}
+    assert results["backup"]["visits"] == 1
+    assert results["probes"]["probes"] >= 1
+    assert results["probes"]["visits"] == 0
+
+
+def test_what_was_said_for_a_benign_day_counted_for_it_alone_and_is_taken_back(day, stack):
+    approvals = stack.read("approvals", "list", "--state", "revoked")
+    assert len(approvals) == 1
+    assert stack.read("approvals", "list", "--state", "open") == []
+    exceptions = stack.read("exceptions", "list", "--state", "removed")
+    assert stack.read("exceptions", "list") == []
+    assert exceptions
+    assert all('container.name like "nsentry-emulation-' in each["expression"] for each in exceptions)
+    said = [
+        each for each in stack.read("audit", "list") if each["action"].startswith(("exception", "approval"))
+    ]
+    assert said
+    assert all(each["actor"].endswith(", by emulate") for each in said)
+
+
+def test_a_benign_day_of_which_nothing_was_said_is_told(day, stack, dockerd):
+    here = ["--state", stack.root / "controller"]
+    there = ["--docker-host", f"unix://{dockerd.socket}", "--timeout", "120", "--json"]
+    line = [BIN / "nsentry-controller", *here, "emulate", "benign", "migration", "--untold", *there]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    (result,) = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1
+    assert {name for alert in result["alerts"] for name in alert["detections"]} >= {"interactive_shell"}
+    alert = result["alerts"][0]["id"]
+    shown = json.loads(stack.controller("alerts", "show", alert, "--json"))
+    assert (shown["emulation"], shown["state"]) == (result["run"], "false_positive")
+
+
+def test_nobody_is_paged_for_what_was_staged_and_the_archive_has_it_marked(day, stack, dockerd, paged):
+    """A visit that nobody staged comes last: once it is told, all before it was dealt with."""
+    image = dockerd.image("busybox:visited")
+    visited = dockerd.run(image, "sleep", "600")
+    dockerd.exec(visited, "sh", "-c", "cat /etc/shadow || true")
+    until = time.monotonic() + 120
+    while not any(each["alert"]["container"]["id"] == visited for each in paged):
+        assert time.monotonic() < until, stack.controller("exports", "list")
+        time.sleep(0.25)
+    staged = {
+        each["id"]
+        for each in stack.read("alerts", "list", "--state", "all", "--limit", "10000")
+        if each["emulation"]
+    }
+    assert len(staged) > len(NAMES) - 5
+    assert [each for each in paged if each["alert"]["id"] in staged] == []
+    archive = (stack.root / "archive.jsonl").read_text(encoding="utf-8").splitlines()
+    marks = {
+        each["alert"]["id"]: each["emulation"]
+        for each in map(json.loads, archive)
+        if each["alert"]["id"] in staged
+    }
+    assert set(marks.values()) == {True}

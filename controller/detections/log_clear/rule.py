@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations
-from controller.detect.files import truncated
+from controller.detect.files import before, beside, truncated
 from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -27,9 +27,9 @@ GRAVE = re.compile(
 VACUUM = re.compile(r"^--vacuum-(?:time|size|files)")
 
 
-def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
-    """Fires on each command that takes a log away. Appending and rotating are no clearing."""
-    gone = [path for path in truncated(event) if LOG.search(path)]
+def rule(visit: Visit, event: Event) -> Finding | None:
+    """Fires on each command that takes a log away. Appending is no clearing, nor is rotating."""
+    gone = [path for path in truncated(event) if LOG.search(path) and path not in beside(event).values()]
     for run in invocations(event):
         operands = [word for word in run.arguments if not word.startswith("-")]
         if run.program in REMOVERS:
@@ -38,6 +38,8 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
             gone += [word for word in operands[1:] if LOG.search(word)]
         elif run.program == "journalctl" and any(map(VACUUM.search, run.arguments)):
             gone.append("the journal")
+    kept = {path for each in before(visit, event) for path in beside(each)}
+    gone = [path for path in gone if path not in kept]
     if not gone:
         return None
     severity = Severity.HIGH if any(map(GRAVE.search, gone)) else Severity.MEDIUM

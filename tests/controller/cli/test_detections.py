@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from controller.cli import main
+from controller.cli.state import State
 from controller.detect.catalogue import BUILT_IN, folders
+from controller.store import emulations
 
 NAMES = [each.name for each in folders()]
 
@@ -117,3 +120,32 @@ def test_help_has_examples_one_a_line(run, words):
     lines = run(*words, "--help").stdout.splitlines()
     assert any(line.startswith("  Example") for line in lines)
     assert any(line.startswith(f"    nsentry-controller {' '.join(words)}") for line in lines)
+
+
+def test_a_proof_is_stale_after_the_time_that_is_set_or_said(tmp_path):
+    def run(*words):
+        return CliRunner().invoke(main, ["--state", str(tmp_path), *words])
+
+    assert run("init").exit_code == 0
+    run_, began = "0123456789ab", time.time_ns() - 2 * 86_400 * 10**9
+
+    def proven(connection):
+        emulations.begin(connection, run_, "ns_join", "docker", began)
+        emulations.ended(connection, run_, began, emulations.Outcome(fired=True))
+
+    State(tmp_path).write(proven)
+
+    def state(*words):
+        told = lines(run("detections", "coverage", "--json", *words))
+        return next(each for each in told if "ns_join" in each["detections"])["proofs"]["ns_join"]["state"]
+
+    assert state() == "proven"
+    with (tmp_path / "controller.toml").open("a") as file:
+        file.write('[emulation]\nstale = "36h"\n')
+    assert state() == "stale"
+    assert state("--stale", "7") == "proven"
+    wrong = (tmp_path / "controller.toml").read_text().replace("36h", "soon")
+    (tmp_path / "controller.toml").write_text(wrong)
+    refused = run("detections", "coverage")
+    assert refused.exit_code == 78
+    assert "stale is 'soon'; expected 12h, 30d" in refused.stderr

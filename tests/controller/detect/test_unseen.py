@@ -190,6 +190,14 @@ def test_copies_are_alerts_of_their_own_each_way(here):
     assert "files copied" in here.alert["sentence"]
 
 
+def test_podman_run_attaches_right_after_the_start_and_that_is_no_alert(here):
+    podman = {"exec_id": None, "source": "podman"}
+    here.comes(said("start", time=AT, **podman), said("attach", time=AT + 10**6, **podman))
+    assert here.made.rows(alerts) == []
+    here.comes(said("attach", time=AT + 5 * 10**9, **podman))
+    assert here.alert["title"].startswith("Attached to a running container")
+
+
 def test_docker_run_attaches_before_the_start_and_that_is_no_alert(here):
     here.comes(said("create", exec_id=None, time=AT - 9), said("attach", exec_id=None))
     assert here.made.rows(alerts) == []

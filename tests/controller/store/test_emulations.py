@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from controller.store import emulations
+from controller.store import emulations, schema
 from controller.store.emulations import LONGEST_NS, Outcome
 
 RUN = "0123456789ab"
@@ -45,3 +45,29 @@ def test_a_detection_that_fell_silent_keeps_when_it_was_last_proven(store):
     with store.read() as at:
         (proof,) = emulations.proofs(at)
     assert (proof["run"], proof["fired"], proof["proven_ns"]) == ("run1", False, NOW)
+
+
+def test_a_proof_turns_stale_and_what_never_fired_proves_nothing(store):
+    store.write(lambda at: emulations.begin(at, RUN, "ns_join", "docker", NOW))
+    store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True)))
+    store.write(lambda at: emulations.begin(at, "run2", "escape", "docker", NOW))
+    store.write(lambda at: emulations.ended(at, "run2", NOW, Outcome(False, error="no alert")))
+    with store.read() as at:
+        silent, fired = emulations.proofs(at)
+    assert [emulations.standing(fired, since) for since in (NOW, NOW + 1)] == ["proven", "stale"]
+    assert emulations.standing(silent, 0) == emulations.standing(None, 0) == "unproven"
+
+
+def test_the_label_of_a_run_counts_only_while_it_goes_on(store):
+    begun(store)
+    body = {"labels": {emulations.LABEL: RUN}}
+    row = {"host": "h1", "id": "c7", "body": body, "runtime": "docker", "first_seen": NOW, "last_seen": NOW}
+    host = dict.fromkeys(("name", "kernel", "os", "arch", "sensor", "credential"), "x") | {
+        "id": "h1",
+        "enrolled": NOW,
+    }
+    store.write(lambda at: at.execute(schema.hosts.insert().values(**host)))
+    store.write(lambda at: at.execute(schema.containers.insert().values(**row)))
+    assert staged(store, container="c7") == RUN, "a second container of the run, whose id it has not told yet"
+    store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True)))
+    assert staged(store, container="c7") is None, "anybody may write a label"
