@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from controller.cli import output
 from controller.cli.output import text
 from controller.detect.principal import named
+from controller.store.connections import WORDS, far_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +77,25 @@ def session(shown: SessionView) -> None:
         "COMMAND": lambda each: output.command_line(each["process"]),
     }
     output.table(columns, shown["executions"], "Nothing was executed in it.")
+    _network(shown)
     if shown["events_left_out"]:
         output.line(f"... and {shown['events_left_out']} more events, which are not shown")
+
+
+def _network(shown: SessionView) -> None:
+    """What it did on the network, where it did anything."""
+    if not shown["connections"]:
+        return
+    output.line("")
+    columns = {
+        "TIME": lambda each: each["time"][11:23],
+        "PID": lambda each: str(each["pid"]),
+        "PROGRAM": lambda each: text(each["exe"] or each["comm"]),
+        "NETWORK": lambda each: f"{WORDS[each['what']]} {text(far_end(each))}",
+        "TIMES": lambda each: str(each["count"]),
+        "PLACE": lambda each: text(each["place"]),
+    }
+    output.table(columns, shown["connections"], "")
 
 
 def alert(shown: AlertView) -> None:

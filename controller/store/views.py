@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 if TYPE_CHECKING:
+    from controller.store.connections import ConnectionView
     from sensor import wire
 
 AlertState = Literal[
@@ -204,6 +205,8 @@ class SessionView(SessionRow):
 
     opened_by: EntryView | None
     executions: list[Execution]
+    connections: list[ConnectionView]
+    """What it did on the network, and to daemons' sockets."""
     events: list[EventView]
     """In the host's order (mono); updates are merged into their targets and not listed."""
     events_left_out: int

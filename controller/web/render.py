@@ -21,6 +21,7 @@ from controller.detect.principal import named
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
 from controller.store.configurations import setting_text
+from controller.store.connections import WORDS, far_end
 from controller.store.views import MANY_PROBES, OPEN_STATES
 from controller.web import text, timeline
 from controller.web.filters import OPEN
@@ -123,6 +124,8 @@ _environment.filters.update(
     duration=timeline.duration,
     caps=_caps,
     named=named,
+    did=lambda connection: WORDS[connection["what"]],
+    far_end=far_end,
     state=lambda value: STATE_NAMES.get(value, value),
 )
 _environment.globals.update(

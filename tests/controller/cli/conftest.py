@@ -39,6 +39,9 @@ def state(tmp_path_factory, initialised):
             make.activity(10, key="c", what="connect", address="2001:db8::7", port=443, protocol="tcp"),
             make.entry(11, session=3, means="probe"),
             make.session_end(12, session=3),
+            make.connection(
+                13, session=make.session_id(), container=make.container(), port=10250, what="connect"
+            ),
         ]
         bus.append(make.HOST, events, make.BEGIN).result()
         worker = Worker(store, bus)

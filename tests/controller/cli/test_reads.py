@@ -59,3 +59,12 @@ def test_losses_are_told_by_container(ok):
     assert "web" in ok("sensors", "show", "n1")
     container = json.loads(ok("containers", "show", "web", "--json"))
     assert container["losses"] == {"kernel.lost.ordinary": 5}
+
+
+def test_a_visit_shows_what_it_did_on_the_network_and_where_that_leads(ok):
+    shown = json.loads(ok("sessions", "show", make.session_id(), "--json"))
+    (each,) = shown["connections"]
+    assert (each["what"], each["port"], each["place"]) == ("connect", 10250, "the kubelet's API")
+    page = ok("sessions", "show", make.session_id())
+    assert f"connected to {each['address']} port 10250/tcp" in page
+    assert "the kubelet's API" in page
