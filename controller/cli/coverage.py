@@ -13,7 +13,7 @@ from controller.cli.output import text, when
 if TYPE_CHECKING:
     from controller.cli.state import State
 
-CAUSES = ("unexplained", "hooks", "sensor_down", "lost", "sandboxed", "not_started", "failed")
+CAUSES = ("unexplained", "hooks", "sensor_down", "lost", "no_sensor", "sandboxed", "not_started", "failed")
 
 
 @click.group()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from controller.detect import alerts
 from controller.detect.sentence import container_name, told
-from controller.store import containers, records
+from controller.store import containers, records, unseen_requests
 from controller.store.raising import NewAlert
 
 if TYPE_CHECKING:
@@ -45,10 +45,18 @@ def named(connection: Connection, host: str, event: Event) -> Event:
     """The record with its container, as far as that is known."""
     container: dict[str, Any] = dict.fromkeys(("name", "image", "pod"))
     container |= {"id": event["container_id"], "runtime": event["source"], "labels": {}}
+    if event["container_id"] is None:
+        container |= {"name": about(event), "runtime": "unknown"}
+        return {**event, "container": container}
     shown = containers.show(connection, event["container_id"], host)
     if shown is not None:
         container |= {name: shown[name] for name in container}  # type: ignore[literal-required]
     return {**event, "container": container}
+
+
+def about(event: Event) -> str:
+    """What it happened to: the container's id; of a request to an API server the pod, with its namespace."""
+    return str(event["container_id"] or (records.pod(event) or "?")[: unseen_requests.MAX_POD])
 
 
 def subject(host: str, container: str, detection: str = "") -> str:
@@ -67,7 +75,7 @@ def describe(
     """The alert, as its latest record makes it. `found`: findings of one detection, and titles by detection."""
     container = event["container"]
     return NewAlert(
-        session=subject(host, container["id"], found[0][0].detection),
+        session=subject(host, about(event), found[0][0].detection),
         host=host,
         title=alerts.title(*found, container_name(container)),
         sentence=told(host_name, event, container, known),

@@ -8,8 +8,9 @@ A visit and what was said of one exec are a pair by the strongest key that both 
     weak     the same container, within WINDOW_NS, where one of both does not say the command
 
 An exec is of one visit, and a visit of one exec: of several that could be, the strongest is taken, of equals the
-nearest in time. What contradicts itself is no pair: two ids that differ, two commands that differ. A user's own
-daemon is believed about that user's visits only.
+nearest in time. podman names an exec at its end at most, never when it begins: who is joined by the end has the
+nearest beginning too, so that none is left over for somebody else. What contradicts itself is no pair: two ids that
+differ, two commands that differ. A user's own daemon is believed about that user's visits only.
 """
 
 from __future__ import annotations
@@ -107,18 +108,34 @@ def _exactly(wanted: Wanted, told: Told) -> str | None:
     return "pid" if wanted.pid is not None and wanted.pid in told.pids else None
 
 
-def assign(wanted: Iterable[Wanted], told: Iterable[Told]) -> dict[str, Pair]:
-    """The pairs, by session: one to one. The order of what is given changes nothing."""
-    told = list(told)
+def assign(wanted: Iterable[Wanted], told: Iterable[Told], joined: Iterable[int] = ()) -> dict[str, Pair]:
+    """The pairs, by session: one to one. The order of what is given changes nothing.
+
+    `joined`: times of the container's visits that are joined exactly already.
+    """
+    wanted, told = list(wanted), list(told)
     possible = [made for one in wanted for other in told if (made := pair(one, other)) is not None]
     possible.sort(key=lambda each: (RANKS[each.confidence], each.apart, each.session, each.key))
     pairs: dict[str, Pair] = {}
-    taken: set[str] = set()
+    exactly = {each.session for each in possible if each.confidence == "exact"}
+    times = [*joined, *(each.time for each in wanted if each.session in exactly)]
+    taken = _spent(told, times)
     for each in possible:
         if each.session not in pairs and each.key not in taken:
             pairs[each.session] = each
             taken.add(each.key)
     return pairs
+
+
+def _spent(told: Iterable[Told], times: Iterable[int]) -> set[str]:
+    """Which nameless beginnings are those of visits that are joined exactly, by the times of these."""
+    nameless = {each.key: each.time for each in told if each.source == "podman" and each.exec_id is None}
+    spent: set[str] = set()
+    for time in sorted(times):
+        near = [(abs(at - time), key) for key, at in nameless.items() if key not in spent]
+        if near and min(near)[0] <= WINDOW_NS:
+            spent.add(min(near)[1])
+    return spent
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.store import api_attribution, attribution, audit_sources, principals, records, unseen
+from controller.store import (
+    api_attribution,
+    attribution,
+    audit_sources,
+    principals,
+    records,
+    unseen,
+    unseen_requests,
+)
 from controller.store.raising import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -43,6 +51,7 @@ class Joining:
                 self._pods.setdefault(pod, []).append(event["time"])
         elif event["kind"] == "record" and event["source"] == "kubernetes":
             audit_sources.take(connection, host, event, now)
+            unseen_requests.expect(connection, host, event, now)
             pod = records.pod(event)
             if pod is not None:
                 self._pods.setdefault(pod, []).append(event["time"])

@@ -112,6 +112,11 @@ def told(host: str, event: Event, container: Mapping[str, Any], known: Mapping[s
     if event["action"] in _SAID:
         return f"{event['source']} told of {_SAID[event['action']]} {where}; the record does not say by whom"
     command = f" of {_cut(printable(event['command']), MAX_COMMAND)}" if event["command"] else ""
+    request = event.get("request")
+    if request is not None:
+        where = f"pod {container_name(container)} of cluster {_name(host)}"
+        what = f"{_name(request['user'])} asked for an exec{command} in {where}"
+        return f"{what}, and no entry was seen: {known['reason']}"
     return f"{event['source']} told of an exec{command} in {where}, and no entry was seen: {known['reason']}"
 
 

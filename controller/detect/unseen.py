@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Cause = Literal["failed", "sandboxed", "sensor_down", "hooks", "lost", "not_started", "unexplained"]
+Cause = Literal[
+    "failed", "sandboxed", "sensor_down", "hooks", "lost", "no_sensor", "not_started", "unexplained"
+]
 
 NEAR_NS: Final = 60_000_000_000
 """How near in time a loss is to what may have been lost by it: losses are told with up to a minute of delay."""
@@ -32,6 +34,8 @@ class Evidence:
     """What is known around a record that has no entry. Times are ns by the host's clock."""
 
     time: int
+    blind: str | None = None
+    """Why no sensor can have seen it: none has ever told of its container, or of its pod."""
     runtime: str | None = None
     """The low-level runtime of the container, as its configuration names it."""
     codes: frozenset[int] = frozenset()
@@ -54,6 +58,7 @@ def explain(evidence: Evidence) -> tuple[Cause, str]:
         ("sensor_down", _asleep(notes, evidence.time)),
         ("hooks", _hooks(notes, evidence.time)),
         ("lost", f"events of this host were lost within a minute of it ({told})" if told else None),
+        ("no_sensor", evidence.blind),
         ("not_started", _not_started(evidence)),
     )
     for cause, reason in supported:

@@ -97,8 +97,8 @@ class Unvisited:
         """A runtime's record by which no visit stands: an alert for each detection that finds something in it."""
         event = alone.named(connection, host.id, event)
         around = Around(host.id, self._policy.knobs)
-        about = Visit(alone.subject(host.id, event["container_id"]), None, record=known, around=around)
+        about = Visit(alone.subject(host.id, alone.about(event)), None, record=known, around=around)
         for found in self._engine.evaluate(about, event):
-            subject = alone.subject(host.id, event["container_id"], found.detection)
+            subject = alone.subject(host.id, alone.about(event), found.detection)
             describe = partial(alone.describe, known)
             self._alerting.alone(connection, host, event, (subject, describe), [found])

@@ -138,7 +138,8 @@ def settle(connection: Connection, host: str, container: str, around: Sequence[i
     final = {row["told"] for row in rows if row["confidence"] == "exact"}
     open_ = {row["session"]: row for row in rows if row["confidence"] != "exact"}
     told = [each for each in _told(connection, host, container, span) if each.key not in final]
-    pairs = join.assign([_wanted(row) for row in open_.values()], told)
+    joined = [row["time"] for row in rows if row["confidence"] == "exact"]
+    pairs = join.assign([_wanted(row) for row in open_.values()], told, joined)
     by_key = {each.key: each for each in told}
     changed = set()
     for session, row in open_.items():
@@ -276,6 +277,8 @@ def _told(connection: Connection, host: str, container: str, span: tuple[int, in
     where = {"host": host, "container": container, "first": span[0], "last": span[1]}
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for body in connection.execute(_SAID, where).scalars():
+        if body["action"] == "exec_die" and body["exec_id"] is None:
+            continue  # podman's, of an exec whose beginning has no name either: it is not one more
         # By owner too: a user's daemon may name the ids of another's.
         groups.setdefault((body["exec_id"] or body["key"], body["owner"]), []).append(body)
     for (name, owner), said in groups.items():

@@ -220,7 +220,7 @@ def _unseen(row: RowMapping) -> UnseenView:
         "host": row["host_name"],
         "host_id": row["host"],
         "container": row["container"],
-        "container_name": row["container_name"],
+        "container_name": row["container"] if row["source"] == "kubernetes" else row["container_name"],
         "source": row["source"],
         "exec_id": row["exec_id"],
         "record": row["record"],

@@ -9,34 +9,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from controller.detect import join, unseen
+from controller.store import unseen_evidence as evidence
+from controller.store import unseen_requests
 from controller.store.dialect import put_new
-from controller.store.schema import (
-    RARE,
-    attributions,
-    configurations,
-    entries,
-    events,
-    record_sources,
-    records,
-)
+from controller.store.schema import api_attributions, attributions, entries, record_sources, records
 from controller.store.unseen_table import unseen as table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
 MAX_DUE: Final = 200
-MAX_NOTES: Final = 200
 MAX_KEPT: Final = 10_000
 """Rows of one host that are kept; the oldest give way, and are counted."""
-_LATEST: Final = 10**17
-_NO_ENTRY: Final = frozenset({"kernel.lost.ordinary", "kernel.lost.commands"})
-"""Losses of what a container does of itself, and of what a visit that is known does: no entry is among them."""
+_NAMELESS_NS: Final = 2_000_000_000
+"""How near to the beginning of an exec without a name an entry is taken to be of it."""
+ELSEWHERE: Final = (
+    "the sensor of this host has never seen its container: it runs on another machine, whose daemon is heard "
+    "from here and which has no sensor"
+)
 _t, _s, _a, _e, _r = table, record_sources, attributions, entries, records
+_p = api_attributions
 _LATE: Final = select(func.max(_s.c.entry_delay)).where(
     _s.c.host == bindparam("host"), _s.c.source == bindparam("source")
 )
@@ -46,13 +43,12 @@ _DUE: Final = select(_t).where(_t.c.due <= bindparam("now")).order_by(_t.c.due).
 
 def expect(connection: Connection, host: str, event: Mapping[str, Any], now: int) -> None:
     """A `record` came: where it says that an exec began, an entry is waited for as long as entries usually take."""
-    began = event["action"] == "exec_start" or (event["source"], event["action"]) == ("podman", "exec_die")
-    if not began or event["exec_id"] is None or event["container_id"] is None:
-        return  # podman tells the id only with the end
+    if event["action"] != "exec_start" or event["container_id"] is None:
+        return
     late = connection.execute(_LATE, {"host": host, "source": event["source"]}).scalar_one()
     row = {
         "host": host,
-        "key": f"{event['owner']}/{event['exec_id']}",
+        "key": f"{event['owner']}/{event['exec_id'] or event['key']}",
         "record": event["id"],
         "container": event["container_id"],
         "source": event["source"],
@@ -80,11 +76,11 @@ def decide(connection: Connection, now: int) -> list[dict[str, Any]]:
             _learn(connection, dict(row), max(0, arrived - row["arrived"]))
             connection.execute(delete(_t).where(mine))
             continue
-        evidence = _evidence(connection, row)
-        if _before_the_first(evidence):
+        known = _evidence(connection, row)
+        if row["source"] != "kubernetes" and _before_the_first(known):
             connection.execute(delete(_t).where(mine))
             continue
-        cause, reason = unseen.explain(evidence)
+        cause, reason = unseen.explain(known)
         status = "failed" if cause == "failed" else "unseen"
         values = {"status": status, "cause": cause, "reason": reason, "due": None, "decided": now}
         connection.execute(update(_t).where(mine).values(values))
@@ -94,13 +90,22 @@ def decide(connection: Connection, now: int) -> list[dict[str, Any]]:
 
 def found(connection: Connection, sessions: Iterable[str], now: int) -> list[dict[str, Any]]:
     """What was taken for unseen and has an entry after all, by visits that the join says something new of."""
-    query = (
+    visits, mistaken = list(sessions), _t.c.status.in_(("unseen", "failed"))
+    by_runtime = (
         select(_t, _a.c.arrived.label("came"))
         .join(_a, and_(_a.c.host == _t.c.host, _a.c.told == _t.c.key))
-        .where(_a.c.session.in_(list(sessions)), _t.c.status.in_(("unseen", "failed")))
+        .where(_a.c.session.in_(visits), mistaken)
+    )
+    # The host of a request is the cluster that told of it.
+    by_api = (
+        select(_t, _p.c.arrived.label("came"))
+        .join(_p, _p.c.request == _t.c.key)
+        .where(_p.c.session.in_(visits), _t.c.source == "kubernetes", mistaken)
     )
     corrected = []
-    for row in connection.execute(query).mappings().all():
+    for row in [
+        each for query in (by_runtime, by_api) for each in connection.execute(query).mappings().all()
+    ]:
         late = max(0, row["came"] - row["arrived"])
         values = {
             "status": "seen",
@@ -129,6 +134,10 @@ def _entered(connection: Connection, row: RowMapping) -> int | None:
     )
     if joined is not None:
         return joined
+    if row["source"] == "kubernetes":
+        return unseen_requests.entered(connection, row)
+    if row["exec_id"] is None:
+        return _somebody(connection, row)
     near = _e.c.time.between(row["time"] - join.WINDOW_NS, row["time"] + join.EXACT_WINDOW_NS)
     same = [_e.c.body["exec_id"].as_string() == row["exec_id"]]
     pids = _pids(connection, row)
@@ -138,47 +147,50 @@ def _entered(connection: Connection, row: RowMapping) -> int | None:
     return None if connection.execute(there).first() is None else int(row["arrived"])
 
 
+def _somebody(connection: Connection, row: RowMapping) -> int | None:
+    """As _entered, of podman's exec that has no name: whether anybody came in just then."""
+    near = _e.c.time.between(row["time"] - _NAMELESS_NS, row["time"] + _NAMELESS_NS)
+    mine = and_(_e.c.host == row["host"], _e.c.container == row["container"], near)
+    there = connection.execute(select(_e.c.id).where(mine).limit(1)).first()
+    return None if there is None else int(row["arrived"])
+
+
+def _said(row: RowMapping) -> ColumnElement[bool]:
+    """What was said of an exec; of podman's that has no name, what was said without one soon after."""
+    if row["exec_id"] is not None:
+        return and_(_r.c.host == row["host"], _r.c.exec_id == row["exec_id"])
+    soon = _r.c.time.between(row["time"], row["time"] + join.WINDOW_NS)
+    mine = and_(_r.c.host == row["host"], _r.c.container == row["container"], _r.c.exec_id.is_(None))
+    return and_(mine, soon, _r.c.action.in_(("exec_start", "exec_die")))
+
+
 def _pids(connection: Connection, row: RowMapping) -> list[int]:
-    of_it = and_(_r.c.host == row["host"], _r.c.exec_id == row["exec_id"], _r.c.pid.is_not(None))
-    return list(connection.execute(select(_r.c.pid).where(of_it)).scalars())
+    return list(connection.execute(select(_r.c.pid).where(_said(row), _r.c.pid.is_not(None))).scalars())
 
 
 def _evidence(connection: Connection, row: RowMapping) -> unseen.Evidence:
-    of_it = and_(_r.c.host == row["host"], _r.c.exec_id == row["exec_id"])
-    said = list(connection.execute(select(_r.c.body).where(of_it).limit(100)).scalars())
-    rare = and_(text(RARE), events.c.host == row["host"])
-    notes = select(events.c.body).where(rare, events.c.kind == "agent").order_by(events.c.seq.desc())
-    span = (row["time"] - unseen.NEAR_NS, row["time"] + unseen.NEAR_NS)
-    losses = select(events.c.body).where(rare, events.c.kind == "loss", events.c.time.between(*span))
-    lost: dict[str, int] = {}
-    for body in connection.execute(losses).scalars():
-        if body["cause"] not in _NO_ENTRY:
-            lost[body["cause"]] = min(_LATEST, lost.get(body["cause"], 0) + body["count"])
-    configured = (
-        select(configurations.c.body)
-        .where(configurations.c.host == row["host"], configurations.c.container == row["container"])
-        .order_by(configurations.c.time.desc())
-        .limit(1)
-    )
-    settings = (connection.execute(configured).scalar_one_or_none() or {}).get("settings", {})
+    if row["source"] == "kubernetes":
+        return unseen_requests.evidence(connection, row)
+    said = list(connection.execute(select(_r.c.body).where(_said(row)).limit(100)).scalars())
     return unseen.Evidence(
         time=row["time"],
-        runtime=settings.get("runtime"),
+        blind=None if evidence.is_known(connection, row["host"], row["container"]) else ELSEWHERE,
+        runtime=evidence.runtime(connection, row["host"], row["container"]),
         codes=frozenset(
             each["code"] for each in said if each["action"] == "exec_die" and each["code"] is not None
         ),
         pids=frozenset(each["pid"] for each in said if each["pid"] is not None),
-        notes=list(connection.execute(notes.limit(MAX_NOTES)).scalars()),
-        lost=lost,
+        notes=evidence.notes(connection, row["host"]),
+        lost=evidence.lost(connection, row["host"], row["time"]),
     )
 
 
-def _before_the_first(evidence: unseen.Evidence) -> bool:
+def _before_the_first(known: unseen.Evidence) -> bool:
     """Whether the host had no sensor yet when it was said: a new sensor is told the last second before it."""
     return (
-        bool(evidence.notes)
-        and len(evidence.notes) < MAX_NOTES
-        and evidence.time < min(note.get("since") or note["time"] for note in evidence.notes)
+        bool(known.notes)
+        and len(known.notes) < evidence.MAX_NOTES
+        and known.time < min(note.get("since") or note["time"] for note in known.notes)
     )
 
 

@@ -38,6 +38,8 @@ MAX_REMEMBERED: Final = 1024
 RETRY_S: Final = (0.2, 30.0)
 FORGET_S: Final = 600.0
 """A daemon that nobody configured, and whose socket has been gone for so long, is waited for no more. Seconds."""
+OVERLAP_NS: Final = 10 * 10**9
+"""What is asked for once more when a stream is opened anew: a daemon, or what is between, may tell out of order."""
 
 
 class Stream(Protocol):
@@ -169,7 +171,7 @@ class Reader:
         """Read until the stream ends, or raises."""
         since = self.since
         # Daemons answer before they listen to themselves: what happens in between is asked for too.
-        begin = since if since is not None else time.time_ns() - 10**9
+        begin = since - OVERLAP_NS if since is not None else time.time_ns() - 10**9
         stream = self._stream = self._open(self.path, begin)
         if self._stopping.is_set():
             stream.close()
@@ -177,18 +179,15 @@ class Reader:
         try:
             self._opened(stream, since)
             fresh = 0
+            # Until something comes that was heard before, or is of now, there may have been more in between.
+            past = stream.source == "docker" and since is not None
             while (said := stream.read(IDLE_S)) is not None:
                 backoff.succeeded()
                 fresh += 1
                 self._tell_skipped(stream)
+                past = past and since is not None and since < said.time < said.read - 10**9
                 self._take(said)
-                opened = said.read - said.time > 10**9  # it speaks of the past still
-                if (
-                    stream.source == "docker"
-                    and fresh == docker.KEPT_BY_DOCKER
-                    and opened
-                    and since is not None
-                ):
+                if past and fresh == docker.KEPT_BY_DOCKER:
                     self._say(GAP, f"it remembers the last {docker.KEPT_BY_DOCKER} events only")
         finally:
             stream.close()

@@ -9,53 +9,13 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 
 from sensor.records.sources import Sources
 from tests.runtimes.containerd import Containerd
+from tests.runtimes.hearing import PATIENCE_S, hearing
 from vagrant.local.dockerd import Dockerd
-
-PATIENCE_S = 60.0
-
-
-class Heard:
-    """Record sources of this host, and all that they said of one place."""
-
-    def __init__(self, place, since=None):
-        self.place = str(place)
-        self.said = []
-        self.counts = {}
-        self.sources = Sources(
-            [self.place], count=self._count, since=lambda known: since if known == self.place else None
-        )
-
-    def _count(self, name):
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-    def of(self, **wanted):
-        self.said += [each for each in self.sources.take() if each.place == self.place]
-        return [
-            each for each in self.said if all(getattr(each, name) == value for name, value in wanted.items())
-        ]
-
-    def until(self, **wanted):
-        end = time.monotonic() + PATIENCE_S
-        while not (found := self.of(**wanted)):
-            assert time.monotonic() < end, f"nobody said {wanted}; said was {self.said[-20:]}"
-            time.sleep(0.02)
-        return found[-1]
-
-
-@contextmanager
-def hearing(place, since=None):
-    heard = Heard(place, since)
-    heard.sources.start()
-    try:
-        yield heard
-    finally:
-        heard.sources.close()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +54,7 @@ def test_what_was_said_while_no_sensor_ran_is_read_afterwards_and_nothing_twice(
         web = container()
         last = heard.until(action="start", container=web)
     dockerd.exec(web, "echo", "meanwhile")
-    with hearing(dockerd.socket, last.time) as heard:
+    with hearing(dockerd.socket, since=last.time) as heard:
         assert heard.until(action="exec_start", container=web).command == "echo meanwhile"
         again = heard.of(action="start", container=web)
         assert {each.key for each in again} <= {last.key}

@@ -2,8 +2,8 @@
 """A runtime told of an exec, and the sensor on that host saw nobody come in: there we are blind.
 
 Gravest where nothing explains it. What explains it says how to mend it: a container in a sandbox, whose processes
-are not the host kernel's; a sensor that did not run; hooks that did not work; events that were lost. An exec that
-failed before a program was executed is no blind spot.
+are not the host kernel's; a node that has no sensor, or whose sensor did not run; hooks that did not work; events that
+were lost. An exec that failed before a program was executed is no blind spot.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _BY_CAUSE = {
     "unexplained": Severity.HIGH,
     "hooks": Severity.HIGH,
     "sensor_down": Severity.MEDIUM,
+    "no_sensor": Severity.MEDIUM,
     "lost": Severity.MEDIUM,
     "sandboxed": Severity.MEDIUM,
     "not_started": Severity.LOW,

@@ -50,6 +50,19 @@ def test_two_identical_execs_in_the_same_second_are_joined_one_to_one():
     assert {session: made.key for session, made in pairs.items()} == {"s1": "0/e1", "s2": "0/e2"}
 
 
+PODMANS = replace(VISIT, means="podman-exec")
+NAMELESS = Told("0/begin", "podman", "c1", 100 * SECOND)
+ENDED = Told("0/e1", "podman", "c1", 101 * SECOND, "e1")
+
+
+def test_podmans_beginning_without_a_name_is_of_whom_its_end_names_and_of_nobody_else():
+    later = replace(PODMANS, session="s2", exec_id="e2", time=PODMANS.time + 2 * SECOND)
+    assert assign([PODMANS, later], [NAMELESS])["s1"].confidence == "weak"
+    pairs = assign([PODMANS, later], [NAMELESS, ENDED])
+    assert {session: made.key for session, made in pairs.items()} == {"s1": "0/e1"}
+    assert assign([later], [NAMELESS], joined=[PODMANS.time]) == {}
+
+
 def test_an_id_taken_from_another_exec_gives_nobody_its_record():
     honest = VISIT
     other = replace(VISIT, session="s2", time=VISIT.time + 5 * SECOND)

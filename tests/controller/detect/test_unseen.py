@@ -95,7 +95,7 @@ def test_a_health_check_has_an_entry_though_no_attribution(here):
 
 
 def test_an_exec_that_ended_and_was_not_seen_is_an_alert_once_its_time_is_up(here):
-    here.comes(note("started"), said(), said("exec_die", code=0))
+    here.comes(note("started"), event("activity", 3), said(), said("exec_die", code=0))
     here.passes(4)
     assert here.made.rows(alerts) == []
     here.passes(2)
@@ -203,3 +203,20 @@ def test_docker_run_attaches_before_the_start_and_that_is_no_alert(here):
     assert here.made.rows(alerts) == []
     here.comes(said("start", exec_id=None, time=AT + 9), said("attach", exec_id=None, time=AT + 99))
     assert here.alert["title"].startswith("Attached to a running container")
+
+
+def test_podmans_exec_without_a_name_is_unseen_unless_somebody_came_in_just_then(here):
+    nameless = {"exec_id": None, "source": "podman", "command": None}
+    began = said(**nameless)
+    here.comes(began, said("exec_die", code=0, **{**nameless, "time": began["time"] + 10**8}))
+    here.passes(10)
+    assert (here.row["status"], here.row["exec_id"]) == ("unseen", None)
+    here.comes(event("docker-exec", 2, means="podman-exec", exec_id=ID, time=began["time"] + 3 * 10**8))
+    assert here.row["status"] == "seen"
+
+
+def test_podmans_exec_without_a_name_whose_entry_is_there_is_seen(here):
+    began = said(exec_id=None, source="podman", command=None)
+    here.comes(event("docker-exec", 2, means="podman-exec", exec_id=ID, time=began["time"] + 10**8), began)
+    here.passes(10)
+    assert here.made.rows(unseen) == []
