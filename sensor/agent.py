@@ -139,6 +139,7 @@ class Agent:
         self._next_collection = 0.0
         self._next_count = 0.0
         self._next_look = 0.0
+        self._heard: list[Said] = []
         health.degraded.register(self.metadata.failing)
         health.gauges.register("sessions.open", lambda: float(self.watch.open_sessions))
         health.gauges.register("containers.known", lambda: float(len(containers)))
@@ -291,9 +292,13 @@ class Agent:
 
     def records(self, limit: int = MAX_RECORDS) -> None:
         """Pass on what the runtimes said, `limit` of it at most, and what of it was lost."""
+        # Of what a turn ago was said: by now the kernel has told of whoever connected to the daemon for it.
+        heard, self._heard = self._heard, []
+        for said in heard:
+            self._configured(said)
         for said in self.sources.take(limit):
             self._emit(record(said, self._next_id(), self._redact))
-            self._configured(said)
+            self._heard.append(said)
         lost = self.sources.lost()
         if lost:
             self._health.degraded.say("records", f"{lost} records of runtimes were lost: they came too fast")

@@ -103,6 +103,29 @@ def show(state: State, container: str, *, host: str | None, limit: int, json_: b
     _activities(found, kinds)
 
 
+@containers.command()
+@output.host
+@output.limit
+@output.as_json
+@click.pass_obj
+def changes(state: State, *, host: str | None, limit: int, json_: bool) -> None:
+    r"""Containers that came to be configured otherwise than before, or otherwise than the one they replaced.
+
+    Each with what differs, by whom, and whether that was authorised: by an approval, by the list
+    AuthorizedAdminUsers, or by a label of DeployedByLabels.
+
+    \b
+    Examples:
+      nsentry-controller containers changes --host n1
+      nsentry-controller containers changes --json | jq -r 'select(.authorised | not) | .authority'
+    """
+    from controller.store import configurations  # noqa: PLC0415 - help does not wait for it
+
+    with state.reading() as connection:
+        rows = configurations.fleet(connection, host, limit + 1)
+    configuration.fleet(rows, limit, json_=json_)
+
+
 def _page(found: ContainerView) -> None:
     labels = ", ".join(f"{name}={value}" for name, value in found["labels"].items())
     privileged = {True: "yes", False: "no", None: None}[found["privileged"]]

@@ -139,6 +139,7 @@ def describe_alone(
     `since` is when the alert was first seen, None while there is none.
     """
     container = event["container"]
+    change = event.get("change")
     return NewAlert(
         session=subject(host, event),
         host=host,
@@ -149,7 +150,7 @@ def describe_alone(
         container_name=container["name"],
         image=container["image"],
         user=None,
-        principal=None,
+        principal=change["principal"]["name"] if change else None,
         first_seen=event["time"] if since is None else min(since, event["time"]),
         last_seen=event["time"],
         events=1,

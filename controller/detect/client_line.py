@@ -100,13 +100,11 @@ class Exec:
 
 def read(argv: Sequence[str] | None) -> Exec | Literal["else"] | None:
     """The exec that is asked for; "else" of a known tool that was called for something else; None: no telling."""
-    tool = argv[0].rpartition("/")[2] if argv else ""
-    words = _command(list(argv or ())[1:], tool)
-    if words and words[0] == "compose":
-        tool, words = "docker-compose", _command(words[1:], "docker-compose")
-    if words and words[0] == "container":
-        words = words[1:]
-    if words and tool == "ctr":
+    asked = command(argv)
+    if asked is None:
+        return None
+    tool, words = asked
+    if tool == "ctr":
         if words[0] not in {"task", "tasks", "t"}:
             return "else" if words[0] in _ELSE else None
         words = words[1:]
@@ -133,6 +131,22 @@ def says(argv: Sequence[str] | None, entry: Mapping[str, Any]) -> Says:
 def is_tool(argv: Sequence[str] | None) -> bool:
     """Whether it is a command that makes one exec, and ends with it."""
     return isinstance(read(argv), Exec)
+
+
+def command(argv: Sequence[str] | None) -> tuple[str, list[str]] | None:
+    """The tool, and the words from its command on; None: no tool that is known, or no telling."""
+    tool = argv[0].rpartition("/")[2] if argv else ""
+    words = _command(list(argv or ())[1:], tool)
+    if words and words[0] == "compose":
+        tool, words = "docker-compose", _command(words[1:], "docker-compose")
+    if words and words[0] == "container" and tool != "ctr":
+        words = words[1:]
+    return (tool, words) if words else None
+
+
+def does_something_else(word: str) -> bool:
+    """Whether a command makes no exec, by its first word."""
+    return word in _ELSE
 
 
 def _command(words: list[str], tool: str) -> list[str] | None:

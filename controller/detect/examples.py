@@ -11,6 +11,7 @@
       new_in: [on host n1]                   where that one had not been before (optional)
       normal: {states: [ready], traits: [own program /bin/nginx]}   what is normal there (optional)
       knobs: {NamespaceScope: [shop]}        as in controller.toml (optional)
+      change: {summary: memory ..., authorised: false}   what differs from the configuration before (optional)
       past: [{times: 9, ago: 60}]            earlier visits of the fleet, a second apart from `ago` seconds before on;
                                              by what they are the same (principal, host, container, image, namespace,
                                              means), and what was `found` in them (optional)
@@ -52,7 +53,18 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
 
 BASE: Final = Path(__file__).with_name("base.yaml")
-OTHERS: Final = ("because", "record", "api", "earlier", "principal", "new_in", "normal", "knobs", "past")
+OTHERS: Final = (
+    "because",
+    "record",
+    "api",
+    "earlier",
+    "principal",
+    "new_in",
+    "normal",
+    "knobs",
+    "past",
+    "change",
+)
 KEYS: Final = {"name", "fires", "visit", *OTHERS}
 SECOND: Final = 1_000_000_000
 HOST: Final = "h1"
@@ -202,7 +214,8 @@ def _around(value: dict[str, Any], first: Event, who: dict[str, Any] | None) -> 
     name = who["name"] if who else None
     now = PastVisit(session, first["time"], HOST, name, first.get("means", "unknown"), container, None, None)
     visits = [each for number, one in enumerate(value.get("past", ())) for each in _past(one, now, number)]
-    return Around(HOST, set_, Past(session, now.time, sorted([*visits, now], key=lambda each: each.time)))
+    past = Past(session, now.time, sorted([*visits, now], key=lambda each: each.time))
+    return Around(HOST, set_, past, change=_known(value.get("change"), "change"))
 
 
 def _past(one: object, now: PastVisit, number: int) -> list[PastVisit]:
@@ -228,6 +241,17 @@ _NOTHING: Final[dict[str, dict[str, Any]]] = {
         "request": None,
     },
     "principal": dict(unknown("")),
+    "change": {
+        "changes": [],
+        "summary": "",
+        "who": "somebody who is not known",
+        "principal": dict(unknown("")),
+        "authorised": False,
+        "by": None,
+        "reason": "nobody is authorised",
+        "replaces": None,
+        "client": "",
+    },
 }
 
 
@@ -235,7 +259,7 @@ def _known(known: object, what: str) -> dict[str, Any] | None:
     if known is None:
         return None
     nothing = _NOTHING[what]
-    needed = "name" if what == "principal" else "status"
+    needed = {"principal": "name", "change": "changes"}.get(what, "status")
     if not isinstance(known, dict) or not {needed} <= set(known) <= {needed, *nothing}:
         raise BadExampleError(
             f"`{what}` has `{needed}` and perhaps {', '.join(f'`{name}`' for name in nothing)}"

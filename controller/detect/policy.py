@@ -175,7 +175,9 @@ class Policy:
         self, host: Host, event: Event, found: Sequence[Raised], now: int
     ) -> tuple[list[Raised], list[Withheld]]:
         """The same for an event of no visit."""
-        about = About(host.name, None, None, asker(event.get("request")))
+        change = event.get("change")
+        who = principal(None, change["principal"]) if change else asker(event.get("request"))
+        about = About(host.name, None, None, who)
         names = [self._excepted(each, event, about, None, now) for each in found]
         alerted = [each for each, name in zip(found, names, strict=True) if name is None]
         withheld = [

@@ -138,6 +138,14 @@ def named(principal: Mapping[str, Any]) -> str:
     return f"{perhaps}{what.get(kind, name)}" + (f" ({', '.join(more)})" if more else "")
 
 
+def said_of(principal: Mapping[str, Any]) -> str:
+    """How a sentence names whoever it was: by name, by those that it may have been, or not at all."""
+    if principal["name"]:
+        return named(principal)
+    candidates = " or ".join(_short(each) for each in principal["candidates"][:MAX_CANDIDATES])
+    return candidates or "somebody who is not known"
+
+
 def _short(text: str) -> str:
     shown = printable(text)
     return shown if len(shown) <= MAX_NAME else shown[: MAX_NAME - 1] + "…"

@@ -82,6 +82,9 @@ class Around:
     past: Past = NO_PAST
     approval: Mapping[str, Any] | None = None
     """The approval window that it is within or outlived: id, standing (approved, outlived), sentence."""
+    change: Mapping[str, Any] | None = None
+    """Of how something is configured, what differs from before: changes, summary, who, principal, authorised, by,
+    reason, replaces. None where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,11 @@ class Visit:
     def past(self) -> Past:
         """Earlier visits of the fleet, see `past`."""
         return self.around.past
+
+    @property
+    def change(self) -> Mapping[str, Any] | None:
+        """What differs from the configuration before, by whom, and whether it was authorised: see `Around`."""
+        return self.around.change
 
     @property
     def means(self) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_NAME: Final = 64
 MAX_COMMAND: Final = 120
 MAX_EXPOSURES: Final = 3
+MAX_CHANGE: Final = 200
 
 _BY: Final[dict[str, str]] = {
     **{means: f"by {name}" for means, name in ADMIN_MEANS.items()},
@@ -88,12 +89,28 @@ def _contacted(host: str, event: Event) -> str:
 
 
 def _configured(host: str, event: Event) -> str:
-    """How a container is configured that gives a way to the host."""
+    """How a container is configured that gives a way to the host, or otherwise than before."""
+    change = event.get("change")
+    if change is not None:
+        return _changed(host, event, change)
     shown = [found.phrase for found in exposures(event["settings"])]
     more = f" and {len(shown) - MAX_EXPOSURES} more" if len(shown) > MAX_EXPOSURES else ""
     how = {"start": "was started", "changed": "was changed"}.get(event["because"], "was found running")
     what = _cut(printable(", ".join(shown[:MAX_EXPOSURES])), MAX_COMMAND)
     return f"{_what(event)} on {_name(host)} {how}: it {what}{more}; who did it is not known"
+
+
+def _changed(host: str, event: Event, change: Mapping[str, Any]) -> str:
+    """What differs from before, by whom, and whether that was authorised."""
+    instead = " in the place of one configured otherwise" if change["replaces"] else ""
+    how = {"start": f"started{instead}", "found": "was found to have changed"}.get(
+        event["because"], "changed"
+    )
+    what = f"{_what(event)} on {_name(host)}"
+    done = f"{change['who']} {how} {what}" if event["because"] != "found" else f"{what} {how}"
+    authorised = "authorised" if change["authorised"] else "not authorised"
+    why = _cut(printable(change["reason"]), MAX_CHANGE)
+    return f"{done}: {_cut(change['summary'], MAX_CHANGE)}; {authorised}: {why}"
 
 
 _SAID: Final = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from controller.detect import alerts, alone, asking, own
+from controller.detect import alerts, alone, asking, changes, own
 from controller.detect.rule import Around, Visit
 from controller.store import counters, raising, records, unseen
 
@@ -43,6 +43,10 @@ class Unvisited:
             return  # of the host itself
         if event["kind"] == "activity":
             self._see_own(connection, host, event)
+        elif event["kind"] == "configuration":
+            change = changes.judge(connection, host, event, self._policy.knobs)
+            about = Visit(alerts.subject(host.id, event), None, around=Around(change=change))
+            self._judge(connection, host, {**event, "change": change}, about, alerts.describe_alone)
         elif event["kind"] != "record":
             self._judge(
                 connection, host, event, Visit(alerts.subject(host.id, event), None), alerts.describe_alone
@@ -81,7 +85,7 @@ class Unvisited:
         visit: Visit,
         describe: Callable[..., NewAlert],
     ) -> None:
-        visit = replace(visit, around=Around(host.id, self._policy.knobs))
+        visit = replace(visit, around=replace(visit.around, host=host.id, knobs=self._policy.knobs))
         found = self._engine.evaluate(visit, event)
         if found:
             self._alerting.alone(connection, host, event, (visit.session, describe), found)

@@ -37,6 +37,7 @@ REVISIONS: Final = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

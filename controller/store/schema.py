@@ -360,18 +360,6 @@ api_attributions = Table(
     Index(None, "due"),
 )
 
-configurations = Table(
-    "configurations",
-    metadata,
-    Column("id", String(160), primary_key=True),  # of the event
-    Column("host", String(64), ForeignKey("hosts.id"), nullable=False),
-    Column("container", String(160), nullable=False),
-    Column("time", BigInteger, nullable=False),
-    Column("mono", BigInteger, nullable=False),
-    Column("body", JSON, nullable=False),  # the wire event without its container
-    Index(None, "host", "container", "time"),
-)
-
 login_links = Table(
     "login_links",
     metadata,

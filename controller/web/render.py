@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from controller.detect.principal import named
+from controller.detect.principal import named, said_of
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
 from controller.store.configurations import setting_text
@@ -126,6 +126,7 @@ _environment.filters.update(
     named=named,
     did=lambda connection: WORDS[connection["what"]],
     far_end=far_end,
+    by=said_of,
     state=lambda value: STATE_NAMES.get(value, value),
 )
 _environment.globals.update(

@@ -20,13 +20,13 @@ JANE, BOB, GROUP = "nsentryjane", "nsentrybob", "nsentrydocker"
 class Lab:
     """A dockerd, an sshd with two people, and a whole nsentry that watches both."""
 
-    def __init__(self, folder, undo):
+    def __init__(self, folder, undo, people=(JANE, BOB), group=GROUP):
         self.undo = undo
         self.dockerd = undo.enter_context(Dockerd())
         self.dockerd.image("busybox:test")
-        self.sshd = undo.enter_context(Sshd((JANE, BOB), GROUP))
+        self.sshd = undo.enter_context(Sshd(people, group))
         # Who is in docker's group needs no root: the usual way.
-        shutil.chown(self.dockerd.socket, group=GROUP)
+        shutil.chown(self.dockerd.socket, group=group)
         self.dockerd.socket.chmod(0o660)
         self.dockerd.folder.chmod(0o711)
         with socket.create_server(("127.0.0.1", 0)) as free:
