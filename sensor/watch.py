@@ -323,11 +323,11 @@ class Watch:
             return
         self._note(known)
         self._know_cgroup(known)
-        if self.configured:
-            self.configured.started(known.id, outcome.event)
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
         self._metadata.complete(known, self._settled.put)
+        if self.configured:  # what it learns is told by this thread, later
+            self.configured.started(known.id, outcome.event)
 
     def _stopped(self, outcome: Stopped) -> None:
         known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)

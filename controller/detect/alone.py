@@ -48,9 +48,11 @@ def named(connection: Connection, host: str, event: Event) -> Event:
     if event["container_id"] is None:
         container |= {"name": about(event), "runtime": "unknown"}
         return {**event, "container": container}
+    container |= {name: event["detail"].get(name) for name in ("name", "image")}
     shown = containers.show(connection, event["container_id"], host)
     if shown is not None:
-        container |= {name: shown[name] for name in container}  # type: ignore[literal-required]
+        known = {name: shown[name] for name in container}  # type: ignore[literal-required]
+        container |= {name: value for name, value in known.items() if value is not None}
     return {**event, "container": container}
 
 

@@ -45,6 +45,10 @@ _ACTIONS: Final[Mapping[str, str]] = {
 _OF_NETWORK: Final[Mapping[str, str]] = {"connect": "network_connect", "disconnect": "network_disconnect"}
 _DETAILS: Final = ("comment", "imageID", "oldName", "signal")
 """Attributes that say more of what happened; the others are labels, which anybody may choose."""
+_CALLED: Final = ("image", "name")
+"""What the container is called. The daemon sets them over labels that are called so (moby:daemon/events.go)."""
+_ALONE: Final = frozenset({"attach", "copy_in", "copy_out"})
+"""Actions of which nothing else is told that would say what the container is called."""
 
 
 class EventStream:
@@ -131,7 +135,8 @@ def parse(document: object, source: RecordSource, place: str, owner: int) -> Sai
         detail = {"network": _text(attributes, "name")}
     else:
         known, container = _ACTIONS.get(action), _text(actor, "ID")
-        detail = {name: _text(attributes, name) for name in _DETAILS if _text(attributes, name)}
+        wanted = (*_DETAILS, *(_CALLED if known in _ALONE else ()))
+        detail = {name: _text(attributes, name) for name in wanted if _text(attributes, name)}
     if known is None or kind not in {"container", "network"}:
         return None
     code = _text(attributes, "exitCode") or _text(attributes, "containerExitCode")

@@ -171,3 +171,7 @@ def test_a_line_that_cannot_be_read_is_passed_by_and_counted_and_the_next_is_rea
     assert stream.skipped == 2
     assert stream.read(5.0) is None
     stream.close()
+
+
+def test_an_attach_says_what_the_container_is_called_for_nothing_else_may_be_known_of_it_yet():
+    assert said(event("attach", name="web")).detail == {"image": "busybox:test", "name": "web"}
