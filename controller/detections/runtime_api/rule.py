@@ -19,7 +19,9 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     """Of a visit all of them; a workload's own clients of Kubernetes, kubelets and etcd are ordinary."""
     known = api(event) if event["what"] == "connect" else None
     visited = visit.entry is not None
-    if known is None or not (visited or (event["kind"] == "activity" and event["port"] in RUNTIME)):
+    # The counts of an activity come every few seconds: the first tells it.
+    own = event["kind"] == "activity" and event["port"] in RUNTIME and event["count"] == 1
+    if known is None or not (visited or own):
         return None
     process = event["process"] if event["kind"] == "connection" else event
     severity = Severity.HIGH if visited and known.sure else Severity.MEDIUM
