@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from controller.detect.baseline import Trait, destination
 from controller.detect.destinations import is_loopback
-from controller.detect.past import MINUTE
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "New destination in or right after a visit"
@@ -16,6 +15,7 @@ SEVERITY = Severity.MEDIUM
 TECHNIQUES = ("T1095", "T1048", "T1105")
 KINDS = frozenset({"activity", "connection"})
 
+MINUTE = 60 * 10**9
 RIGHT_AFTER = 15 * MINUTE
 ANYWHERE = 200
 """Destinations of a workload that is known to go anywhere, a crawler's or a proxy's: a new one says nothing of it."""
