@@ -7,12 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
 from controller.detect import alerts, alone, asking, changes, own
-=======
-from controller.detect import alerts, alone, asking, own
-from controller.detect.past import NO_PAST
->>>>>>> 5c91d1e (Detection: in or right after a visit a container goes where its workload never did)
 from controller.detect.rule import Around, Visit
 from controller.store import counters, raising, records, unseen
 from controller.store.visitors import StoredPast
@@ -24,7 +19,6 @@ if TYPE_CHECKING:
 
     from controller.detect.alerting import Alerting
     from controller.detect.engine import Engine
-    from controller.detect.past import Past
     from controller.detect.policy import Host, Policy
     from controller.detect.rule import Event
     from controller.store.raising import NewAlert
@@ -91,13 +85,8 @@ class Unvisited:
         event: Event,
         visit: Visit,
         describe: Callable[..., NewAlert],
-        past: Past = NO_PAST,
     ) -> None:
-<<<<<<< HEAD
         visit = replace(visit, around=replace(visit.around, host=host.id, knobs=self._policy.knobs))
-=======
-        visit = replace(visit, around=Around(host.id, self._policy.knobs, past))
->>>>>>> 5c91d1e (Detection: in or right after a visit a container goes where its workload never did)
         found = self._engine.evaluate(visit, event)
         if found:
             self._alerting.alone(connection, host, event, (visit.session, describe), found)
@@ -107,7 +96,8 @@ class Unvisited:
         now, event = self._clock(), self._own.known(connection, host.id, event)
         normal, subject = self._own.normal(connection, host.id, event, now), alerts.subject(host.id, event)
         past = StoredPast(connection, subject, event["first"])
-        self._judge(connection, host, event, Visit(subject, None, normal=normal), own.describe, past)
+        visit = Visit(subject, None, normal=normal, around=Around(past=past))
+        self._judge(connection, host, event, visit, own.describe)
         self._own.learn(connection, normal, event, now)
 
     def _see_record(self, connection: Connection, host: Host, event: Event, known: Mapping[str, Any]) -> None:
