@@ -46,19 +46,18 @@ class Alerting:
 
     def finish(self, connection: Connection) -> None:
         """The batch ends: what the alerts say of its visits is brought up to date."""
-        for visited, host in self._touched.values():
-            if visited.findings:
-                raising.refresh(connection, self.described(host, visited))
+        touched = [(visited, host) for visited, host in self._touched.values() if visited.findings]
+        raising.refresh_all(connection, [self.described(host, visited) for visited, host in touched])
 
     def described(self, host: Host, visited: Visited) -> NewAlert:
         """The alert of a visit that has findings, as it stands now."""
         return alerts.describe(visited, *host, self._titles)
 
-    def visit(
-        self, connection: Connection, host: Host, visited: Visited, found: Sequence[Raised]
-    ) -> NewAlert | None:
-        """The visit's alert as it stands with what was found, in the store at the latest with the end of the batch."""
+    def visit(self, connection: Connection, host: Host, visited: Visited, found: Sequence[Raised]) -> None:
+        """Brings what was found to the visit's alert, which is whole at the latest with the end of the batch."""
         self._touched[visited.session] = (visited, host)
+        if not found:
+            return
         known = (*visited.findings, *(each.finding for each in visited.withheld))
         admitted, refused = alerts.admit(visited.entry, known, found)
         if refused:
@@ -68,15 +67,12 @@ class Alerting:
         before = {(each.finding.detection, each.finding.event) for each in visited.withheld}
         visited.withheld = _still_withheld(visited.withheld, kept, new)
         visited.findings = alerts.judged_again(visited.findings, new)
-        if not visited.findings:
-            return None
-        alert = self.described(host, visited)
         if new:
+            alert = self.described(host, visited)
             told = [(each.detection, each.event) for each in new]
             withheld.release(connection, visited.session, [each for each in told if each in before])
             done = raising.raise_(connection, alert, [alerts.to_keep(each) for each in new], self._clock())
             self._say_outlived(connection, visited, done)
-        return alert
 
     def alone(
         self,

@@ -20,7 +20,7 @@ from controller.detect.joining import Joining
 from controller.detect.policy import Host, Policy
 from controller.detect.rule import ALONE
 from controller.detect.unvisited import Unvisited
-from controller.detect.visits import OPENING, Visits
+from controller.detect.visits import OPENING, Visits, know_all
 from controller.store import approvals, completion, counters, raising, unseen
 from controller.store.schema import events
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from controller.detect.engine import Engine
     from controller.detect.rule import Event
     from controller.detect.visits import Visited
-    from controller.store.raising import NewAlert
 
 PRUNE_EACH: Final = 256
 """Batches between two looks at what is kept of records that were decided."""
@@ -59,6 +58,8 @@ class Judging:
         """Visits of which the batch under way said something new."""
         self._again: dict[str, None] = {}
         """Those of them that were judged before it said so."""
+        self._known: set[str] = set()
+        """Events that opened a visit of which all was asked already."""
 
     def due(self) -> bool:
         """Whether there is something to do without new events."""
@@ -91,6 +92,7 @@ class Judging:
         self._changed |= settled
         began = self._begin_visits(connection, taken)
         self._again |= {session: None for session in settled if session not in began}
+        self._prepare(connection, began)
         for each, event in taken:
             host = self.host(each.host)
             if event["kind"] == "update":
@@ -100,14 +102,27 @@ class Judging:
             elif event["kind"] in ALONE:
                 self._unvisited.see(connection, host, event)
 
-    def _begin_visits(self, connection: Connection, taken: Sequence[tuple[Delivery, Event]]) -> set[str]:
+    def _begin_visits(
+        self, connection: Connection, taken: Sequence[tuple[Delivery, Event]]
+    ) -> dict[str, tuple[Host, Event]]:
         """The visits that begin with these events, as they should: nothing of them was judged before."""
-        first: dict[str, Event] = {}
-        for _, event in taken:
+        first: dict[str, tuple[Host, Event]] = {}
+        for each, event in taken:
             if event["kind"] != "update" and event.get("session") is not None:
-                first.setdefault(event["session"], event)
+                first.setdefault(event["session"], (self.host(each.host), event))
         new = self._visits.begin(connection, first, taken[0][0].seq - 1)
-        return {session for session in new if first[session]["kind"] in OPENING}
+        return {session: first[session] for session in new if first[session][1]["kind"] in OPENING}
+
+    def _prepare(self, connection: Connection, began: Mapping[str, tuple[Host, Event]]) -> None:
+        """Asks for all that is known of visits that begin together, before the first of them is judged."""
+        visits = []
+        for session, (host, event) in began.items():
+            visited = self._visits.before(connection, session, 0)
+            visited.entry = event
+            visits.append((host, visited))
+        know_all(connection, [visited for _, visited in visits])
+        self._policy.prepare(connection, visits)
+        self._known = {event["id"] for _, event in began.values()}
 
     def finish(self, connection: Connection, last: int) -> None:
         """All events up to `last` were dealt with: what they settle, and what the clock does."""
@@ -141,7 +156,7 @@ class Judging:
         """The next event of a visit."""
         visited = self._visits.before(connection, event["session"], seq)
         visited.add(event)
-        if event["kind"] in OPENING:
+        if event["kind"] in OPENING and event["id"] not in self._known:
             visited.know(connection)
         if self._holds(visited, seq) and event["kind"] != "escape":
             return  # however somebody came in, out to the host is no health check
@@ -177,7 +192,8 @@ class Judging:
         visited.know(connection)
         if self._holds(visited, seq):
             return
-        after = self._judge_again(connection, host, visited)
+        self._judge_again(connection, host, visited)
+        after = self._alerting.described(host, visited) if visited.findings else None
         if before and after and (before.title, before.sentence) != (after.title, after.sentence):
             detail = {"event": target["id"], "learned": sorted(update["set"])}
             raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
@@ -221,14 +237,14 @@ class Judging:
         query = select(events.c.host).where(events.c.id == event["id"])
         return self.host(connection.execute(query).scalar_one())
 
-    def _judge_again(self, connection: Connection, host: Host, visited: Visited) -> NewAlert | None:
+    def _judge_again(self, connection: Connection, host: Host, visited: Visited) -> None:
         """All of a visit, with what is known of it and allowed to it by now."""
         self._policy.stand(connection, host, visited, self._clock())
         self._policy.surround(connection, host, visited)
         found = [each for visit, judged in visited.judged() for each in self._engine.evaluate(visit, judged)]
         if visited.approved is not None and visited.approved.standing == "approved" and visited.findings:
             self._alerting.approve(connection, visited)
-        return self._alerting.visit(connection, host, visited, found)
+        self._alerting.visit(connection, host, visited, found)
 
     def _prune(self, connection: Connection) -> None:
         self._batches += 1

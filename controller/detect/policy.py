@@ -8,8 +8,9 @@ was alerted before an exception was added stays alerted; what was withheld stays
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from controller.detect.held import open_means
 from controller.detect.rule import Around
 from controller.detect.visits import Approved, Withheld
 from controller.policy import approval as windows
@@ -57,6 +58,8 @@ class Policy:
         """`settings`: the knobs of the settings file, which those that are kept go before."""
         self._settings = dict(settings or {})
         self._version = -1
+        self._noted: dict[str, dict[str, Any]] = {}
+        """Visits as they were noted in the transaction under way."""
         self._exceptions: tuple[Excepted, ...] = ()
         self.knobs = knobs.read(self._settings)
         self.windows = False
@@ -64,6 +67,7 @@ class Policy:
 
     def refresh(self, connection: Connection) -> bool:
         """Reads what was changed since; whether anything was."""
+        self._noted.clear()
         version = audit.version(connection)
         if version == self._version:
             return False
@@ -77,14 +81,23 @@ class Policy:
         """The transaction failed: all is read again."""
         self._version = -1
 
+    def prepare(self, connection: Connection, visits: Sequence[tuple[Host, Visited]]) -> None:
+        """Notes visits that begin together, for each other's rules to look back on; not those that may have to wait."""
+        settled = [each for each in visits if not self.windows and not open_means(each[1].entry)]
+        rows = [row for host, visited in settled if (row := _visitor(host, visited)) is not None]
+        visitors.note_all(connection, rows)
+        self._noted |= {row["session"]: row for row in rows}
+
     def surround(self, connection: Connection, host: Host, visited: Visited) -> None:
         """Gives the visit what its rules may look at besides itself, and keeps it for later ones to look back on."""
         entry = visited.entry
         if entry is None:
             visited.around = Around(host.id, self.knobs)
             return
-        if entry["means"] != "probe":
-            visitors.note(connection, host.id, entry, principal(entry, visited.principal, visited.api))
+        row = _visitor(host, visited)
+        if row is not None and self._noted.get(visited.session) != row:
+            visitors.note_all(connection, [row])
+            self._noted[visited.session] = row
         past = visitors.StoredPast(connection, visited.session, entry["time"])
         ref = approvals.ref(*visited.approved) if visited.approved else None
         visited.around = Around(host.id, self.knobs, past, ref)
@@ -209,6 +222,14 @@ class Policy:
         # One that was revoked meanwhile was open when the visit began: of several the one that ends last counts.
         open_ = sorted(approvals.at(connection, entry["time"]), key=lambda each: -each.ends)
         return next((each for each in open_ if windows.refusal(each, entry, host.name, who) is None), None)
+
+
+def _visitor(host: Host, visited: Visited) -> dict[str, Any] | None:
+    """How the visit is remembered for later ones; None of a health check."""
+    entry = visited.entry
+    if entry is None or entry["means"] == "probe":
+        return None
+    return visitors.row(host.id, entry, principal(entry, visited.principal, visited.api))
 
 
 def _active(connection: Connection) -> list[Excepted]:

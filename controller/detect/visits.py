@@ -24,7 +24,7 @@ from controller.store.raising import alert_id
 from controller.store.schema import events, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -102,12 +102,7 @@ class Visited:
 
     def know(self, connection: Connection) -> None:
         """What is known by now of its record, of the request to its API server, of who it was, of what is normal."""
-        self.record = attribution.of(connection, self.session)
-        self.api = api_attribution.of(connection, self.session)
-        self.principal, self.new_in = principals.of(connection, self.session)
-        if self.entry is not None and self.entry["container"]["id"] is not None:
-            named = subjects(self.entry["container"])
-            self.normal = baselines.normal(connection, named, time.time_ns())
+        know_all(connection, [self])
 
     def complete(self, event: Event) -> None:
         """Puts `event`, which has learned more, in the place of what it was."""
@@ -149,6 +144,26 @@ class Visited:
     def now(self) -> Visit:
         """The visit up to its latest event."""
         return self._seen(tuple(self.executions))
+
+
+def know_all(connection: Connection, visits: Sequence[Visited]) -> None:
+    """As `Visited.know`, for many with few questions."""
+    for first in range(0, len(visits), CHUNK):
+        part = visits[first : first + CHUNK]
+        sessions = [each.session for each in part]
+        recorded = attribution.of_all(connection, sessions)
+        asked = api_attribution.of_all(connection, sessions)
+        by = principals.of_all(connection, sessions)
+        for each in part:
+            each.record, each.api = recorded.get(each.session), asked.get(each.session)
+            each.principal, each.new_in = by.get(each.session, (None, ()))
+    now, normal = time.time_ns(), dict[tuple[str, ...], Normal]()
+    for each in visits:
+        if each.entry is not None and each.entry["container"]["id"] is not None:
+            named = subjects(each.entry["container"])
+            if named not in normal:
+                normal[named] = baselines.normal(connection, named, now)
+            each.normal = normal[named]
 
 
 def _executes(event: Event) -> bool:

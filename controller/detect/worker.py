@@ -175,8 +175,7 @@ class Worker:
             self._judging.drop(event.get("session") or "")
 
     def _deal(self, connection: Connection, taken: Sequence[Taken]) -> None:
-        for delivery, _ in taken:
-            project.apply(connection, delivery.host, delivery.event)
+        project.apply_all(connection, [(each.host, each.event) for each, _ in taken])
         self._judging.take(connection, taken)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from controller.store.dialect import insert
 from controller.store.people_schema import acquaintances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -28,20 +28,29 @@ MAX_IN_SCOPE: Final = 5000
 EMULATED: Final = "nsentry.emulation"
 
 _k = acquaintances
+_FORGET: Final = delete(_k).where(_k.c.session.in_(bindparam("sessions", expanding=True)))
+
+
+def sure(principal: Principal) -> bool:
+    """Whether it is known well enough who it was to remember that one."""
+    return principal["name"] is not None and principal["confidence"] in {"exact", "strong"}
+
+
+def forget(connection: Connection, sessions: Sequence[str]) -> None:
+    """It is not known, or not any more, who it was in these visits."""
+    if sessions:
+        connection.execute(_FORGET, {"sessions": list(sessions)})
 
 
 def meet(
     connection: Connection, host: str, host_name: str, entry: Mapping[str, Any], principal: Principal
 ) -> list[str]:
-    """Takes note of who it was in this visit; the places, in words, where that one had not been before.
+    """Takes note of who it `sure`ly was in this visit; the places, in words, where that one had not been before.
 
     May be called again for the same visit, with the same answer or, when it was another one after all, a new one.
     """
     of_this = _k.c.session == entry["session"]
-    name = principal["name"]
-    if name is None or principal["confidence"] not in {"exact", "strong"}:
-        connection.execute(delete(_k).where(of_this))
-        return []
+    name = principal["name"] or ""
     other = (_k.c.kind != principal["kind"]) | (_k.c.name != name)
     connection.execute(delete(_k).where(of_this & other))
     emulated = EMULATED in entry["container"]["labels"]

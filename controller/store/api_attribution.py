@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from controller.detect import api_join, join
 from controller.detect.api_join import Asked, Hearing, Wanted
@@ -192,12 +192,18 @@ COLUMNS: Final = tuple(
     for name in ("status", "confidence", "reason", "sure", "source", "request")
 )
 """For a query that joins the table: what `view` takes."""
+_SHOWN: Final = select(_a.c.session, *COLUMNS).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 
 
 def of(connection: Connection, session: str) -> ApiRef | None:
     """What rules and pages see of a visit's request; None where none is wanted."""
-    row = connection.execute(select(*COLUMNS).where(_a.c.session == session)).mappings().one_or_none()
-    return None if row is None else view(connection, row)
+    return of_all(connection, [session]).get(session)
+
+
+def of_all(connection: Connection, wanted: Sequence[str]) -> dict[str, ApiRef | None]:
+    """The same of many visits; those of which no request is wanted are not among them."""
+    rows = connection.execute(_SHOWN, {"sessions": list(wanted)}).mappings().all()
+    return {row["session"]: view(connection, row) for row in rows}
 
 
 def view(connection: Connection, row: RowMapping) -> ApiRef | None:

@@ -37,7 +37,7 @@ FORGOTTEN_NS: Final = 100_000_000
 """By how much less the usual delay must have become to be written anew."""
 
 _ONE: Final = select(_a).where(_a.c.session == bindparam("of"))
-_SHOWN: Final = select(*COLUMNS).where(_a.c.session == bindparam("of"))
+_SHOWN: Final = select(_a.c.session, *COLUMNS).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 _SPAN: Final[tuple[BindParameter[int], BindParameter[int]]] = (bindparam("first"), bindparam("last"))
 _NEAR: Final = (
     select(_a)
@@ -221,8 +221,13 @@ def hosts_of(connection: Connection, found: Iterable[str]) -> dict[str, list[str
 
 def of(connection: Connection, session: str) -> RecordRef | None:
     """What rules and pages see of a visit's record; None where none is wanted."""
-    row = connection.execute(_SHOWN, {"of": session}).mappings().one_or_none()
-    return None if row is None else view(row)
+    return of_all(connection, [session]).get(session)
+
+
+def of_all(connection: Connection, wanted: Sequence[str]) -> dict[str, RecordRef | None]:
+    """The same of many visits; those of which no record is wanted are not among them."""
+    rows = connection.execute(_SHOWN, {"sessions": list(wanted)}).mappings()
+    return {row["session"]: view(row) for row in rows}
 
 
 def view(row: RowMapping) -> RecordRef | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from controller.detect.baseline import Normal, State, Trait
 from controller.store import audit
@@ -32,6 +32,10 @@ _SEEN_EACH_NS: Final = 3600 * 1_000_000_000
 """How exactly it is kept when a trait was last seen: each writing costs more than it tells."""
 
 _b, _t = baselines, baseline_traits
+_OF_SUBJECTS: Final = select(_b).where(_b.c.subject.in_(bindparam("subjects", expanding=True)))
+_KNOWN: Final = select(_t.c.side, _t.c.facet, _t.c.value).where(
+    _t.c.subject.in_(bindparam("subjects", expanding=True)), _t.c.status == "known"
+)
 
 
 class FrozenError(ValueError):
@@ -82,12 +86,11 @@ def changed(connection: Connection) -> int:
 
 def normal(connection: Connection, subjects: Sequence[str], now: int) -> Normal:
     """What the baselines of these subjects know; those that do not exist yet are learning."""
-    rows = {row.subject: row for row in connection.execute(select(_b).where(_b.c.subject.in_(subjects)))}
+    asked = {"subjects": list(subjects)}
+    rows = {row.subject: row for row in connection.execute(_OF_SUBJECTS, asked)}
     states: list[State] = [state_of(rows[each], now) if each in rows else "learning" for each in subjects]
-    query = select(_t.c.side, _t.c.facet, _t.c.value).where(
-        _t.c.subject.in_(subjects), _t.c.status == "known"
-    )
-    return Normal(tuple(subjects), tuple(states), frozenset(Trait(*row) for row in connection.execute(query)))
+    known = connection.execute(_KNOWN, asked) if rows else ()
+    return Normal(tuple(subjects), tuple(states), frozenset(Trait(*row) for row in known))
 
 
 def waiting(connection: Connection, subjects: Sequence[str], traits: Collection[Trait]) -> frozenset[Trait]:

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from controller.store.dialect import insert
+from controller.store.dialect import insert_into
 from controller.store.schema import counters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
+    from sqlalchemy.dialects import postgresql, sqlite
 
 
 def add(connection: Connection, name: str, count: int = 1) -> None:
     """Adds to the counter `name` (dotted: "detect.rule_failed.<detection>"), which begins at 0."""
-    statement = insert(connection, counters).values(name=name, value=count)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"], set_={"value": counters.c.value + statement.excluded.value}
-        )
-    )
+    add_all(connection, {name: count})
 
 
 def all_(connection: Connection, prefix: str = "") -> dict[str, int]:
@@ -71,5 +68,14 @@ class Tally:
 
 def add_all(connection: Connection, counts: Mapping[str, int]) -> None:
     """Adds each of `counts`."""
-    for name, count in counts.items():
-        add(connection, name, count)
+    if counts:
+        rows = [{"name": name, "value": count} for name, count in counts.items()]
+        connection.execute(_added(connection.dialect.name), rows)
+
+
+@cache
+def _added(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    statement = insert_into(dialect, counters).values(name=bindparam("name"), value=bindparam("value"))
+    return statement.on_conflict_do_update(
+        index_elements=["name"], set_={"value": counters.c.value + statement.excluded.value}
+    )

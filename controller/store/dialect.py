@@ -32,6 +32,19 @@ def put_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> boo
     return connection.execute(statement, row).first() is not None
 
 
+def put_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `put`, for rows that have the same names, in order."""
+    if rows:
+        connection.execute(_put(connection.dialect.name, table, tuple(rows[0])), [dict(row) for row in rows])
+
+
+def put_new_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `put_new`, for rows that have the same names; which of them were new is not asked."""
+    if rows:
+        made = _new(connection.dialect.name, table, tuple(rows[0]))
+        connection.execute(made, [dict(row) for row in rows])
+
+
 # A statement is made once: to build it costs more than to run it. The names of a row are few: the code's own.
 @cache
 def _put(dialect: str, table: Table, names: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
@@ -43,8 +56,13 @@ def _put(dialect: str, table: Table, names: tuple[str, ...]) -> sqlite.Insert | 
 
 @cache
 def _put_new(dialect: str, table: Table, names: tuple[str, ...]) -> ReturningInsert[Any]:
+    return _new(dialect, table, names).returning(*table.primary_key)
+
+
+@cache
+def _new(dialect: str, table: Table, names: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
     made = insert_into(dialect, table).values({name: bindparam(name) for name in names})
-    return made.on_conflict_do_nothing().returning(*table.primary_key)
+    return made.on_conflict_do_nothing()
 
 
 def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from controller.store.dialect import insert as insert_or
 from controller.store.schema import alerts, containers, hosts
@@ -29,10 +29,18 @@ _RUN: Final = re.compile(r"nsentry-emulation-([0-9a-f]{12})")
 LONGEST_NS: Final = 1_000_000_000 * 1200
 """A run that has not said how it ended is over after this time: its container has ended long before."""
 
-
 Standing = Literal["proven", "stale", "unproven"]
 STANDINGS: Final[tuple[Standing, ...]] = ("proven", "stale", "unproven")
 """Best first."""
+_OF_CONTAINER: Final = select(emulation_containers.c.run).where(
+    emulation_containers.c.container == bindparam("container")
+)
+_GO_ON: Final = (
+    select(emulations.c.run)
+    .where(emulations.c.ended.is_(None), emulations.c.began > bindparam("since"))
+    .order_by(emulations.c.began.desc())
+    .limit(1000)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +109,15 @@ def ended(connection: Connection, run: str, now: int, outcome: Outcome) -> None:
 
 def of_alert(connection: Connection, host: str, container: str | None, title: str, now: int) -> str | None:
     """The run that an alert is to be raised on; None if nobody staged it."""
-    query = select(emulation_containers.c.run).where(emulation_containers.c.container == container)
-    known: str | None = connection.execute(query).scalar_one_or_none()
+    known: str | None = connection.execute(_OF_CONTAINER, {"container": container}).scalar_one_or_none()
     if known is not None:
         return known
+    running = set(connection.execute(_GO_ON, {"since": now - LONGEST_NS}).scalars())
+    if not running:
+        return None
     query = select(containers.c.body).where(containers.c.host == host, containers.c.id == container)
     label = ((connection.execute(query).scalar_one_or_none() or {}).get("labels") or {}).get(LABEL)
-    said = [label, *_RUN.findall(title)]
-    goes_on = emulations.c.ended.is_(None) & (emulations.c.began > now - LONGEST_NS)
-    running = select(emulations.c.run).where(goes_on & emulations.c.run.in_([each for each in said if each]))
-    found: str | None = connection.execute(running.limit(1)).scalar_one_or_none()
-    return found
+    return next((each for each in (label, *_RUN.findall(title)) if each in running), None)
 
 
 def open_alerts(connection: Connection, run: str) -> list[str]:

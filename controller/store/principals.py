@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from controller.detect import choosing, principal
 from controller.store import acquaintances, api_attribution
-from controller.store.dialect import put
+from controller.store.dialect import put_all
 from controller.store.people_schema import principals
 from controller.store.schema import entries, hosts, records, sessions
 
@@ -34,6 +34,9 @@ _TIMES: Final = {"exec_create": "created", "exec_start": "started"}
 
 TABLE: Final = principals
 _p, _e, _r = principals, entries, records
+_OF_THEM: Final = select(_p.c.session, _p.c.body, _p.c.new_in).where(
+    _p.c.session.in_(bindparam("sessions", expanding=True))
+)
 COLUMNS: Final = (_p.c.body.label("principal"),)
 """For a query that joins the table."""
 
@@ -46,8 +49,15 @@ def named(session: ColumnElement[str], name: str) -> ColumnElement[bool]:
 
 def of(connection: Connection, session: str) -> tuple[Principal | None, tuple[str, ...]]:
     """Who the visit was by, and where that one had not been before; None while that is not decided."""
-    row = connection.execute(select(_p.c.body, _p.c.new_in).where(_p.c.session == session)).one_or_none()
-    return (None, ()) if row is None else (row.body, tuple(row.new_in))
+    return of_all(connection, [session]).get(session, (None, ()))
+
+
+def of_all(
+    connection: Connection, wanted: Sequence[str]
+) -> dict[str, tuple[Principal | None, tuple[str, ...]]]:
+    """The same of many visits; those of which nothing is decided are not among them."""
+    rows = connection.execute(_OF_THEM, {"sessions": list(wanted)})
+    return {row.session: (row.body, tuple(row.new_in)) for row in rows}
 
 
 def decide(connection: Connection, host: str, wanted: Iterable[str]) -> set[str]:
@@ -72,7 +82,15 @@ def decide(connection: Connection, host: str, wanted: Iterable[str]) -> set[str]
         chosen = choosing.choose(sought, spent)
         made |= {one.session: (one.entry, chosen[one.session]) for one in sought}
     name = connection.execute(select(hosts.c.name).where(hosts.c.id == host)).scalar_one_or_none() or host
-    return {session for session, found in made.items() if _keep(connection, host, name, *found)}
+    before = of_all(connection, list(made))
+    news = [
+        found for session, found in made.items() if before.get(session, (None, ()))[0] != found[1].principal
+    ]
+    acquaintances.forget(
+        connection, [entry["session"] for entry, choice in news if not acquaintances.sure(choice.principal)]
+    )
+    put_all(connection, _p, [_row(connection, host, name, *found) for found in news])
+    return {entry["session"] for entry, _ in news}
 
 
 def _alone(entry: Mapping[str, Any]) -> Principal:
@@ -133,28 +151,21 @@ def _spent(connection: Connection, host: str, sought: Sequence[Sought]) -> list[
     return [_key(each) for each in connection.execute(query).scalars()]
 
 
-def _keep(connection: Connection, host: str, name: str, entry: Mapping[str, Any], choice: Choice) -> bool:
-    """Whether that is news."""
+def _row(
+    connection: Connection, host: str, name: str, entry: Mapping[str, Any], choice: Choice
+) -> dict[str, Any]:
     who = choice.principal
-    session = entry["session"]
-    before, _ = of(connection, session)
-    if before == who:
-        return False
-    put(
-        connection,
-        _p,
-        {
-            "session": session,
-            "host": host,
-            "time": entry["time"],
-            "kind": who["kind"],
-            "name": None if who["name"] is None else who["name"].replace("\0", "\\x00"),
-            "client": None if choice.client is None else _text(choice.client),
-            "new_in": acquaintances.meet(connection, host, name, entry, who),
-            "body": who,
-        },
-    )
-    return True
+    sure = acquaintances.sure(who)
+    return {
+        "session": entry["session"],
+        "host": host,
+        "time": entry["time"],
+        "kind": who["kind"],
+        "name": None if who["name"] is None else who["name"].replace("\0", "\\x00"),
+        "client": None if choice.client is None else _text(choice.client),
+        "new_in": acquaintances.meet(connection, host, name, entry, who) if sure else [],
+        "body": who,
+    }
 
 
 def _text(key: choosing.Key) -> str:

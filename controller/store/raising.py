@@ -71,6 +71,12 @@ _BEFORE = select(alerts.c.severity, alerts.c.state, alerts.c.emulation).where(
     alerts.c.id == bindparam("alert")
 )
 _REFRESH = update(alerts).where(alerts.c.id == bindparam("alert")).values({n: bindparam(n) for n in _SAID})
+_ALIKE = (
+    select(alerts.c.id)
+    .where(alerts.c.likeness == bindparam("likeness"), alerts.c.state.in_(CLOSED_STATES))
+    .order_by(alerts.c.changed.desc(), alerts.c.id)
+    .limit(1)
+)
 _HISTORY = insert(alert_history)
 _NEW = insert(alerts)
 
@@ -120,6 +126,16 @@ def refresh(connection: Connection, alert: NewAlert) -> bool:
     """Brings what an existing alert says of its visit up to date; False if the session has none."""
     row = {name: getattr(alert, name) for name in _SAID}
     return connection.execute(_REFRESH, {**row, "alert": alert_id(alert.session)}).rowcount == 1
+
+
+def refresh_all(connection: Connection, changed: Sequence[NewAlert]) -> None:
+    """The same for many, all of which exist."""
+    if changed:
+        rows = [
+            {**{name: getattr(each, name) for name in _SAID}, "alert": alert_id(each.session)}
+            for each in changed
+        ]
+        connection.execute(_REFRESH, rows)
 
 
 def withdraw(
@@ -213,9 +229,8 @@ def _repeats(connection: Connection, alert: NewAlert, found: Sequence[NewFinding
     where = alert.container_name or alert.container or alert.session
     parts = (alert.host, where, alert.image or "", alert.means, *leading)
     likeness = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    alike = (alerts.c.likeness == likeness) & alerts.c.state.in_(CLOSED_STATES)
-    query = select(alerts.c.id).where(alike).order_by(alerts.c.changed.desc(), alerts.c.id).limit(1)
-    return {"likeness": likeness, "repeats": connection.execute(query).scalar_one_or_none()}
+    repeats = connection.execute(_ALIKE, {"likeness": likeness}).scalar_one_or_none()
+    return {"likeness": likeness, "repeats": repeats}
 
 
 def _escalate(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import and_, select
 
 from controller.store import query
-from controller.store.dialect import put_new
+from controller.store.dialect import put_new_all
 from controller.store.schema import containers, events, hosts, records
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
@@ -73,9 +73,13 @@ class RecordFilter:
     until: int | None = None
 
 
-def take(connection: Connection, host: str, event: Mapping[str, Any]) -> bool:
-    """Keeps what one `record` event tells; False where the same was told before."""
-    row = {
+def take_all(connection: Connection, told: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Keeps what `record` events tell, each with its host's id; what was told before stays as it was."""
+    put_new_all(connection, _r, [_row(host, event) for host, event in told])
+
+
+def _row(host: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "host": host,
         "key": event["key"],
         "id": event["id"],
@@ -90,7 +94,6 @@ def take(connection: Connection, host: str, event: Mapping[str, Any]) -> bool:
         "user": event["request"]["user"] if "request" in event else None,
         "body": dict(event),
     }
-    return put_new(connection, _r, row)
 
 
 def pod(event: Mapping[str, Any]) -> str | None:

@@ -3,29 +3,35 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, union_all
+from sqlalchemy import bindparam, select, union_all
 
 from controller.detect.past import MOST, Past, PastVisit, checked
 from controller.policy.principals import Principal
-from controller.store.dialect import put
+from controller.store.dialect import put_all
 from controller.store.policy_schema import visitors, withheld
 from controller.store.schema import alerts, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
 
 _v = visitors
 _PARALLEL = tuple(_v.c[name] for name in PastVisit._fields[:-1])
 
 
-def note(connection: Connection, host: str, entry: Mapping[str, Any], who: Principal) -> None:
-    """Keeps a visit as far as it is known; `host` is an id. Called again when more is known of it."""
+def note_all(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keeps visits as far as they are known. Called again when more is known of one."""
+    put_all(connection, visitors, rows)
+
+
+def row(host: str, entry: Mapping[str, Any], who: Principal) -> dict[str, Any]:
+    """A visit as it is kept; `host` is an id."""
     container = entry["container"]
-    row = {
+    return {
         "session": entry["session"],
         "host": host,
         "time": entry["time"],
@@ -35,7 +41,6 @@ def note(connection: Connection, host: str, entry: Mapping[str, Any], who: Princ
         "image": _text(container["image"]),
         "namespace": _text(container["pod"]["namespace"] if container["pod"] else None),
     }
-    put(connection, visitors, row)
 
 
 class StoredPast(Past):
@@ -47,38 +52,70 @@ class StoredPast(Past):
 
     def visits(self, *, within: int, **same: str | None) -> tuple[PastVisit, ...]:
         """See Past."""
-        window = (_v.c.time > self._time - within) & (_v.c.time <= self._time)
-        query = select(*_PARALLEL).where(window, *_same(same)).order_by(_v.c.time.desc(), _v.c.session)
-        return tuple(PastVisit(*row) for row in self._connection.execute(query.limit(MOST)))[::-1]
+        asked = {"after": self._time - within, "until": self._time, **checked(same)}
+        return tuple(PastVisit(*each) for each in self._connection.execute(_visits(_asked(same)), asked))[
+            ::-1
+        ]
 
     def found(self, detection: str, *, within: int, **same: str | None) -> bool:
         """See Past. Also what an exception or an approval withheld was found."""
-        window = (_v.c.time > self._time - within) & (_v.c.time <= self._time)
-        mine = (window, _v.c.session != self._session, *_same(same))
-        told = (
-            select(_v.c.session)
-            .join(alerts, alerts.c.session == _v.c.session)
-            .join(findings, findings.c.alert == alerts.c.id)
-            .where(*mine, findings.c.detection == detection)
-        )
-        kept = (
-            select(_v.c.session)
-            .join(withheld, withheld.c.session == _v.c.session)
-            .where(*mine, withheld.c.detection == detection)
-        )
-        return self._connection.execute(union_all(told, kept).limit(1)).first() is not None
+        asked = {
+            "after": self._time - within,
+            "until": self._time,
+            "but": self._session,
+            "detection": detection,
+        }
+        found = _found(_asked(same))
+        return self._connection.execute(found, {**asked, **checked(same)}).first() is not None
 
     def first(self, **same: str | None) -> bool:
         """See Past."""
-        earlier = (_v.c.time <= self._time, _v.c.session != self._session, *_same(same))
-        return self._connection.execute(select(_v.c.session).where(*earlier).limit(1)).first() is None
+        asked = {"until": self._time, "but": self._session, **checked(same)}
+        return self._connection.execute(_earlier(_asked(same)), asked).first() is None
 
 
-def _same(same: dict[str, str | None]) -> list[ColumnElement[bool]]:
-    return [
-        _v.c[name].is_(None) if value is None else _v.c[name] == value
-        for name, value in checked(same).items()
-    ]
+Asked = frozenset[tuple[str, bool]]
+"""By which columns visits are the same, and whether each is NULL there. What is asked so is made once: rules do
+it for each visit."""
+
+
+def _asked(same: Mapping[str, str | None]) -> Asked:
+    return frozenset((name, value is None) for name, value in same.items())
+
+
+def _same(asked: Asked) -> list[ColumnElement[bool]]:
+    return [_v.c[name].is_(None) if null else _v.c[name] == bindparam(name) for name, null in sorted(asked)]
+
+
+@cache
+def _visits(asked: Asked) -> Select[Any]:
+    window = (_v.c.time > bindparam("after")) & (_v.c.time <= bindparam("until"))
+    query = select(*_PARALLEL).where(window, *_same(asked))
+    return query.order_by(_v.c.time.desc(), _v.c.session).limit(MOST)
+
+
+@cache
+def _found(asked: Asked) -> CompoundSelect[Any]:
+    window = (_v.c.time > bindparam("after")) & (_v.c.time <= bindparam("until"))
+    mine = (window, _v.c.session != bindparam("but"), *_same(asked))
+    told = (
+        select(_v.c.session)
+        .join(alerts, alerts.c.session == _v.c.session)
+        .join(findings, findings.c.alert == alerts.c.id)
+        .where(*mine, findings.c.detection == bindparam("detection"))
+    )
+    kept = (
+        select(_v.c.session)
+        .join(withheld, withheld.c.session == _v.c.session)
+        .where(*mine, withheld.c.detection == bindparam("detection"))
+    )
+    return union_all(told, kept).limit(1)
+
+
+@cache
+def _earlier(asked: Asked) -> Select[Any]:
+    before = (_v.c.time <= bindparam("until"), _v.c.session != bindparam("but"))
+    return select(_v.c.session).where(*before, *_same(asked)).limit(1)
 
 
 def _text(value: str | None) -> str | None:

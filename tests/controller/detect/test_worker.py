@@ -143,16 +143,18 @@ def test_a_rule_that_raises_costs_its_own_finding_only(here, caplog):
 def test_an_event_that_cannot_be_dealt_with_is_passed_by_and_counted(here, monkeypatch, caplog):
     """It would stop everything behind it; it stays in the events table."""
 
-    def apply(connection, host, event, real=project.apply):
-        real(connection, host, event)
-        if event["id"] == VISIT[1]["id"]:
+    def apply_all(connection, told, real=project.apply_all):
+        real(connection, told)
+        if any(event["id"] == VISIT[1]["id"] for _, event in told):
             raise KeyError("a field that we did not expect to be missing")
 
-    monkeypatch.setattr(project, "apply", apply)
+    monkeypatch.setattr(project, "apply_all", apply_all)
     here.take_in(*VISIT)
     drain(worker(here, on("curl"), on("id")))
     assert [each["detection"] for each in here.rows(findings)] == ["rule0"]
-    assert {each["name"]: each["value"] for each in here.rows(counters)}["detect.events_failed"] == 1
+    counted = {each["name"]: each["value"] for each in here.rows(counters)}
+    assert counted["detect.events_failed"] == 1
+    assert counted["detect.rule0.evaluations"] == len(VISIT) - 1, "the batch was undone: nothing counts twice"
     assert VISIT[1]["id"] in caplog.text
 
 

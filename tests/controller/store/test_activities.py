@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from controller.store import activities, containers, hosts, project
+from controller.store import activities, containers, hosts
 from controller.store.losses import SHOWN
 from tests.controller import make
 
@@ -70,7 +70,7 @@ def test_activity_takes_no_knowledge_of_its_container_away(store, take):
     take(make.activity(4))
     with store.read() as connection:
         before = containers.show(connection, make.CONTAINER)["name"]
-    store.write(lambda connection: project._seen(connection, make.HOST, make.container(), 1, make.BEGIN))
+    take(make.start(1))
     take(make.activity(5))
 
     with store.read() as connection:
