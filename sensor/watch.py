@@ -37,6 +37,7 @@ from sensor.entry.doors import Doors
 from sensor.entry.left_out import LeftOut
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
+from sensor.entry.turned_away import TurnedAway
 from sensor.probe import Probe
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.recall import Recall, Recalled
@@ -46,9 +47,6 @@ from sensor.wire import Connection, Contact, Event, Missing, Update
 _NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
 """Why a crossing is given up, so that the kernel need not follow it either."""
 
-STARTED_S: Final = 1.0
-"""How long after a mount namespace of no container began /proc is looked through for containers. At most once
-in that time, whatever begins."""
 LOOK_NS: Final = 30_000_000_000
 """How often /proc is looked through for visitors that no hook saw. Nanoseconds."""
 
@@ -97,8 +95,7 @@ class Watch:
         self._doors = doors
         self._visitors: set[tuple[int, int]] = set()
         self._next_look = 0
-        self._look_again = 0.0
-        self._turned_away: set[int] = set()
+        self._turned_away = TurnedAway()
         self._tracker = Tracker(doors)
         self._arrivals = Arrivals(self._tracker, doors)
         self._cgroups: dict[str, list[int]] = {}
@@ -268,12 +265,8 @@ class Watch:
 
     def _injected(self, event: Reached) -> None:
         found = self.reach(event)
-        if (
-            found is not None
-            and event.how is How.WRITE
-            and self.probe
-            and self.probe.is_marked(found.head.pid)
-        ):
+        written = found if event.how is How.WRITE else None
+        if written and self.probe and self.probe.is_marked(written.head.pid):
             return  # of a session already
         self._reporter.arrived(event)
         outcomes = self._tracker.inject(event, found)
@@ -317,17 +310,27 @@ class Watch:
             self._count("entry.mount_of_no_container")
             if self.probe and self._containers.at_mount(ns.mnt) is None:
                 self.probe.forget_mount(ns.mnt)
-                # A user's runtime may execute itself in there first: whose it is shows once that is through.
-                self._look_again = self._look_again or time.monotonic() + STARTED_S
-                self._turned_away.add(ns.mnt)
+                self._turned_away.take(outcome)
             return
         self._note(known)
         self._know_cgroup(known)
+        self._tell_start(known, outcome.event, outcome)
+        self._metadata.complete(known, self._settled.put)
+
+    def _tell_start(self, known: Known, first: Exec, outcome: Started) -> None:
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
-        self._metadata.complete(known, self._settled.put)
         if self.configured:  # what it learns is told by this thread, later
-            self.configured.started(known.id, outcome.event)
+            self.configured.started(known.id, first)
+
+    def _started_late(self, probe: Probe, away: dict[int, Started]) -> None:
+        """Containers that began a moment ago, where whose they are shows only now: told as found late."""
+        found = self._containers.find_in(away.keys())
+        self._learn(probe, found)
+        for known in found:
+            first, now = away.get(known.mnt or 0), visitors.program(known.init_pid, known.init_start)
+            if first and now:
+                self._tell_start(known, first.event, Started(now))
 
     def _stopped(self, outcome: Stopped) -> None:
         known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)
@@ -365,10 +368,8 @@ class Watch:
         """Send what the metadata worker has learned, and what has waited long enough. Never waits."""
         for outcome in self._arrivals.due(self.clock(), self.stand):
             self._act(outcome)
-        if self.probe and self._look_again and time.monotonic() >= self._look_again:
-            self._look_again = 0.0
-            mounts, self._turned_away = self._turned_away, set()
-            self._learn(self.probe, self._containers.find_in(mounts))
+        if self.probe and (away := self._turned_away.due()):
+            self._started_late(self.probe, away)
         while True:
             try:
                 known = self._settled.get_nowait()

@@ -359,6 +359,7 @@ class Reporter:
             container=container,
             process=process,
             missing={**missing, **lacking},
+            witnessed=Flag.UNWITNESSED not in outcome.event.head.flags,
         )
 
     def stopped(self, outcome: Stopped, known: Known) -> Stop:

@@ -84,6 +84,13 @@ def events(visitor: Visitor, cookie: int, home: NsSet, proc: Path = procfs.PROC)
             yield Fork(head, known.ppid)
 
 
+def program(pid: int, start: int, proc: Path = procfs.PROC) -> Exec | None:
+    """What a process runs, as it is now, of whom nothing more is known; None when it is gone."""
+    here = namespaces(pid, proc)
+    found = _program(Visitor(pid, start, ()), 0, here, proc) if here else None
+    return found if found and procfs.same_start(found.head.start, start) else None
+
+
 def stands(reached: Reached, proc: Path = procfs.PROC) -> Exec | None:
     """A process that was moved, as it is now; None when it is gone, or not where it was moved to any more."""
     pid, task = reached.head.pid, reached.task

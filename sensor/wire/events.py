@@ -151,6 +151,8 @@ class Start(_Event):
     container: Container
     process: Process
     missing: dict[str, Missing]
+    witnessed: NotRequired[bool]
+    """False: it was found a moment after it had begun, and `process` is as it was found."""
 
 
 class Stop(_Event):

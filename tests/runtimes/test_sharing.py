@@ -11,7 +11,7 @@ import pytest
 
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
-from tests.runtimes.ways.targets import PODMAN_IMAGE, SLEEP, Ground, engine
+from tests.runtimes.ways.targets import PODMAN_IMAGE, SLEEP, Ground, engine, rootless_engine
 from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
@@ -130,3 +130,35 @@ def test_a_visit_to_a_container_that_waits_to_be_started_is_an_entry_and_its_sta
     assert entry["container"]["runtime"] == "podman"
     watching.during(lambda: podman("start", made), lambda: bool(watching.of("start", made)))
     assert not watching.of("entry", made)
+
+
+def test_a_users_container_that_shows_only_a_moment_later_has_a_start_that_says_so(
+    ground: Ground, watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On cgroup v1 its conmon alone names it, which may be looked at too early: here always."""
+    command: list[str] = ground.once("rootless-engine", rootless_engine)
+    line = [*command, "--runtime", "runc", "run", "-d", "--net=none", PODMAN_IMAGE, *SLEEP]
+    started = watching.containers.started
+    early: set[int] = set()
+
+    def nobodys(pid: int, start: int, mnt: int, *rest: object) -> object:
+        found = started(pid, start, mnt, *rest)  # type: ignore[arg-type]
+        if found is None or found.container["runtime"] != "podman":
+            return found
+        early.add(mnt)
+        watching.containers.stopped(mnt, pid)
+        return None
+
+    monkeypatch.setattr(watching.containers, "started", nobodys)
+    told: list[str] = []
+
+    def act() -> None:
+        done = subprocess.run(line, check=True, capture_output=True, text=True)
+        told.append(done.stdout.split()[-1])
+
+    watching.during(act, lambda: bool(told) and bool(watching.of("start", told[0])))
+    (start,) = watching.of("start", told[0])
+    assert early
+    assert (start["witnessed"], tuple(start["process"]["argv"])) == (False, SLEEP)
+    assert start["container"]["runtime"] == "podman"
+    assert not watching.of("entry", told[0])

@@ -206,7 +206,9 @@ EVENTS: dict[str, dict[str, Any]] = {
     "session_end": event(
         "session_end", 5, session=identity(1), code=0, signal=None, duration=12_345_678_901, commands=2
     ),
-    "start": event("start", 6, container={**CONTAINER, "pod": None}, process=PROCESS, missing={}),
+    "start": event(
+        "start", 6, container={**CONTAINER, "pod": None}, process=PROCESS, missing={}, witnessed=True
+    ),
     "stop": event("stop", 7, container=CONTAINER, code=137, signal=None),
     "update": event(
         "update", 8, target=identity(1), set={"container.pod.uid": "0f-1e", "process.tty": None}, missing={}
