@@ -109,6 +109,15 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("disk", "ok", found)
 
 
+def _forgotten(settings: Settings) -> Iterator[Check]:
+    kept = settings.retention
+    with migrate.reader(settings.store_url) as connection:
+        gone = counters.all_(connection, "retention.")
+    told = ", ".join(f"{count} {name.removeprefix('retention.')}" for name, count in gone.items() if count)
+    rule = f"what no visit stands by is kept for {kept.outside.days:g} days, health checks for {kept.probes.days:g}"
+    yield Check("retention", "ok", f"{rule}; forgotten so far: {told or 'nothing'}")
+
+
 def _running(settings: Settings) -> Iterator[Check]:
     running = server.running(settings.lock_file)
     start = "nsentry-controller serve"
@@ -192,6 +201,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Check]], ...]] = (
     _state,
     _certificate,
     _database,
+    _forgotten,
     _running,
     _sensors,
     _exports,

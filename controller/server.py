@@ -26,6 +26,7 @@ from controller.detect.policy import Policy
 from controller.detect.worker import Worker
 from controller.errors import OperationError
 from controller.export.exporter import Exporter
+from controller.forgetting import Forgetting
 from controller.pki import Pki
 from controller.settings import with_port
 from controller.store import migrate
@@ -84,6 +85,9 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
         stack.callback(worker.stop)
         exporter.start()
         stack.callback(exporter.stop)
+        forgetting = Forgetting(store, settings.retention)
+        forgetting.start()
+        stack.callback(forgetting.stop)
         server = _Server(
             _config(app, context), lambda: ready(settings), lambda: _renew_into(pki, settings, context)
         )

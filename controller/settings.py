@@ -20,6 +20,7 @@ import msgspec
 
 from controller.errors import ConfigurationError
 from controller.export import destination
+from controller.keeping import Bound, Retention
 from controller.policy import knobs
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     export: list[dict[str, Any]] = []
     sigma: _Sigma | None = None
     emulation: _Emulation | None = None
+    retention: _Retention | None = None
+
+
+class _Retention(msgspec.Struct, forbid_unknown_fields=True):
+    """The table `[retention]`."""
+
+    days: float = Retention().outside.days
+    probe_days: float = Retention().probes.days
+    events: int = Retention().outside.most
 
 
 class _Emulation(msgspec.Struct, forbid_unknown_fields=True):
@@ -97,6 +107,8 @@ class Settings:
     """The table [knobs], checked: see controller.policy.knobs."""
     stale_s: int = DEFAULT_STALE_S
     """Seconds after which the proof that a detection fires is stale: `stale` of the table [emulation]."""
+    retention: Retention = field(default_factory=Retention)
+    """What is forgotten, and when."""
 
     @property
     def store_url(self) -> str:
@@ -167,6 +179,7 @@ def load(
         exports=destination.parse(*_first((administrator.export, SYSTEM_FILE), (file.export, own))),
         sigma_rules=_sigma_rules((administrator.sigma, SYSTEM_FILE), (file.sigma, own)),
         stale_s=_stale((administrator.emulation, SYSTEM_FILE), (file.emulation, own)),
+        retention=_retention((administrator.retention, SYSTEM_FILE), (file.retention, own)),
         knobs={**_checked_knobs(own, file.knobs), **_checked_knobs(SYSTEM_FILE, administrator.knobs)},
     )
 
@@ -183,6 +196,19 @@ def _sigma_rules(*found: tuple[_Sigma | None, Path]) -> Path | None:
     """Where Sigma rules are, a relative path beside the file that names it."""
     table, place = _first(*found)
     return place.parent / table.rules if table else None
+
+
+def _retention(*found: tuple[_Retention | None, Path]) -> Retention:
+    """How long what belongs to no visit, and health checks, are kept."""
+    table, place = _first(*found)
+    if table is None:
+        return Retention()
+    for name, least in (("days", 1), ("probe_days", 1), ("events", 10_000)):
+        if not least <= getattr(table, name) < 10**12:
+            raise SettingsError(
+                f"{place}: in [retention], {name} is {getattr(table, name)}; expected {least} or more"
+            )
+    return Retention(Bound(table.days, table.events), Bound(table.probe_days, table.events))
 
 
 def _stale(*found: tuple[_Emulation | None, Path]) -> int:
