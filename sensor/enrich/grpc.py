@@ -66,9 +66,13 @@ class Service:
         """Many answers to `message`, as they come. Raises AwayError."""
         try:
             connected = daemon.connect(self.path, time.monotonic() + self._timeout_s)
+        except OSError as error:
+            raise away(self.path, error) from error
+        try:
             self.owner = daemon.peer_uid(connected)
             connected.sendall(_question(method, message))
         except OSError as error:
+            connected.close()
             raise away(self.path, error) from error
         return Stream(self, connected)
 
