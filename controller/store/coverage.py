@@ -149,16 +149,15 @@ def quantile(ordered: Sequence[int], share: float) -> int | None:
 
 
 def _source(connection: Connection, row: RowMapping) -> SourceView:
-    mine = and_(_r.c.host == row["host"], _r.c.source == row["source"])
-    place = _r.c.body["place"].as_string() == row["place"]
+    mine = and_(_r.c.host == row["host"], _r.c.place == row["place"])
     by_action = (
         select(_r.c.action, func.count())
-        .where(mine, place, _r.c.action.in_(("source_up", "source_away", "source_gap")))
+        .where(mine, _r.c.action.in_(("source_up", "source_away", "source_gap")))
         .group_by(_r.c.action)
     )
     of_it: dict[str, int] = {action: count for action, count in connection.execute(by_action)}  # noqa: C416
     up, gap = _latest(connection, row, "source_up"), _latest(connection, row, "source_gap")
-    said = select(_r.c.time, _r.c.body).where(mine, place, _r.c.action.not_like("source\\_%", escape="\\"))
+    said = select(_r.c.time, _r.c.body).where(mine, _r.c.action.not_like("source\\_%", escape="\\"))
     latest = connection.execute(said.order_by(_r.c.time.desc()).limit(SAMPLE)).all()
     begun = up["time"] if up else 0
     late = sorted(each.body["read"] - each.time for each in latest if each.body["read"] >= begun <= each.time)
@@ -174,7 +173,7 @@ def _source(connection: Connection, row: RowMapping) -> SourceView:
         "away_ns": row["away"],
         "last": rfc3339(latest[0].time) if latest else None,
         "last_ns": latest[0].time if latest else None,
-        "told": connection.execute(select(func.count()).where(mine, place)).scalar_one(),
+        "told": connection.execute(select(func.count()).where(mine)).scalar_one(),
         "restarts": of_it.get("source_away", 0),
         "gaps": of_it.get("source_gap", 0),
         "last_gap": rfc3339(gap["time"]) if gap else None,
@@ -191,9 +190,7 @@ def _source(connection: Connection, row: RowMapping) -> SourceView:
 
 
 def _latest(connection: Connection, row: RowMapping, action: str) -> dict[str, Any] | None:
-    same = and_(
-        _r.c.host == row["host"], _r.c.action == action, _r.c.body["place"].as_string() == row["place"]
-    )
+    same = and_(_r.c.host == row["host"], _r.c.place == row["place"], _r.c.action == action)
     found: dict[str, Any] | None = (
         connection.execute(select(_r.c.body).where(same).order_by(_r.c.time.desc()).limit(1))
         .scalars()

@@ -92,6 +92,7 @@ def _row(host: str, event: Mapping[str, Any]) -> dict[str, Any]:
         "pod": pod(event),
         "request": event["request"]["id"] if "request" in event else None,
         "user": event["request"]["user"] if "request" in event else None,
+        "place": event["place"],
         "body": dict(event),
     }
 

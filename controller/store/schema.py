@@ -264,8 +264,10 @@ records = Table(
     Column("pod", String(520)),  # of a request to the API server: namespace/name
     Column("request", String(64)),  # names the request in all its stages, and whoever tells of it
     Column("user", String(256)),
+    Column("place", String(1024)),  # of the source: a socket, a file
     Index(None, "time"),
     Index(None, "host", "container", "time"),
+    Index(None, "host", "place", "time", "action"),  # what a source said is counted in here alone
     Index(None, "host", "exec_id"),
 )
 
@@ -288,9 +290,7 @@ record_sources = Table(
     Column("away", BigInteger),
     Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
     Column("owner", BigInteger, nullable=False, server_default="0"),  # the uid that the daemon runs as
-    Column(
-        "entry_delay", BigInteger, nullable=False, server_default="0"
-    ),  # how late entries come after its records
+    Column("entry_delay", BigInteger, nullable=False, server_default="0"),  # of entries, after its records
 )
 
 attributions = Table(
