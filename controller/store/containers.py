@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
@@ -13,7 +13,7 @@ from controller.store.fleet_views import ContainerView
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping, Select
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,25 @@ class ContainerFilter:
 
 _c, _s, _a = schema.containers, schema.sessions, schema.activities
 
-_VISITS = select(func.count()).where(_s.c.host == _c.c.host, _s.c.container == _c.c.id)
-_ROWS = select(
-    _c,
-    schema.hosts.c.name.label("host_name"),
-    _VISITS.where(query.is_visit(_s.c.means)).scalar_subquery().label("sessions"),
-    _VISITS.where(_s.c.means == query.PROBE).scalar_subquery().label("probes"),
-    select(func.count())
-    .where(_a.c.host == _c.c.host, _a.c.container == _c.c.id)
-    .scalar_subquery()
-    .label("activities"),
-).join(schema.hosts, schema.hosts.c.id == _c.c.host)
-
 _LATEST = (_c.c.last_seen.desc(), _c.c.host, _c.c.id)
+
+
+def _counted(page: Select[Any]) -> Select[Any]:
+    """Containers with what happened in each: counted for those of the page alone, not for all to be sorted."""
+    of = page.subquery()
+    visits = select(func.count()).where(_s.c.host == of.c.host, _s.c.container == of.c.id)
+    activities = select(func.count()).where(_a.c.host == of.c.host, _a.c.container == of.c.id)
+    return (
+        select(
+            of,
+            schema.hosts.c.name.label("host_name"),
+            visits.where(query.is_visit(_s.c.means)).scalar_subquery().label("sessions"),
+            visits.where(_s.c.means == query.PROBE).scalar_subquery().label("probes"),
+            activities.scalar_subquery().label("activities"),
+        )
+        .join(schema.hosts, schema.hosts.c.id == of.c.host)
+        .order_by(of.c.last_seen.desc(), of.c.host, of.c.id)
+    )
 
 
 def list_(
@@ -48,7 +54,7 @@ def list_(
 ) -> list[ContainerView]:
     """The latest seen first."""
     wanted = filters or ContainerFilter()
-    statement = _ROWS
+    statement = select(_c)
     if wanted.host is not None:
         statement = statement.where(query.on_host(_c.c.host, wanted.host))
     if wanted.name is not None:
@@ -58,7 +64,7 @@ def list_(
     if wanted.running_only:
         statement = statement.where(_c.c.stopped.is_(None))
     page = statement.order_by(*_LATEST).limit(limit).offset(offset)
-    return [_view(row) for row in connection.execute(page).mappings()]
+    return [_view(row) for row in connection.execute(_counted(page)).mappings()]
 
 
 def show(connection: Connection, container: str, host: str | None = None) -> ContainerView | None:
@@ -66,10 +72,11 @@ def show(connection: Connection, container: str, host: str | None = None) -> Con
 
     None if there is none. `host` (name or id) narrows it where ids or names repeat between hosts.
     """
-    statement = _ROWS.where(query.is_container(_c.c.id, _c.c.name, container))
+    statement = select(_c).where(query.is_container(_c.c.id, _c.c.name, container))
     if host is not None:
         statement = statement.where(query.on_host(_c.c.host, host))
-    row = connection.execute(statement.order_by(*_LATEST).limit(1)).mappings().one_or_none()
+    page = statement.order_by(*_LATEST).limit(1)
+    row = connection.execute(_counted(page)).mappings().one_or_none()
     return None if row is None else _view(row, losses.of_container(connection, row["host"], row["id"]))
 
 

@@ -38,6 +38,7 @@ REVISIONS: Final = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

@@ -153,7 +153,7 @@ sessions = Table(
     Column("signal", Integer),
     Column("duration", BigInteger),
     Index(None, "host", "began"),
-    Index(None, "container"),
+    Index(None, "host", "container"),
     Index(None, "began"),
 )
 
