@@ -15,7 +15,7 @@ from controller.emulation.place import EmulationError, Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OPTIONS: Final = ("--network=none", f"--user={UID}:{UID}", "--entrypoint=sleep")
+_OPTIONS: Final = ("--network=none", f"--user={UID}:{UID}", "--stop-timeout=0", "--entrypoint=sleep")
 
 
 class UnreachableRuntimeError(EmulationError):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A detection's emulate.sh: what it says of itself, and how it is run against one container.
 
-It is given CONTAINER (the id), ENTER (the command that enters it, to be followed by options, the id and what to run)
-and INIT_PID (the container's first process, as a pid of the host). Its first comment says what it does, and a line
-"# Runtimes: docker podman" which runtimes it is for, where that is not all. One that enters by neither ENTER nor
-INIT_PID is for docker.
+It is given CONTAINER (the id), NAME, ENTER (the command that enters it, to be followed by options, the id and what to
+run) and INIT_PID (the container's first process, as a pid of the host). Its first comment says what it does, and a line
+"# Runtimes: docker podman" which runtimes it is for, where that is not all. One that uses neither ENTER nor
+INIT_PID nor NAME is for docker.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def runtimes(script: Path) -> tuple[str, ...]:
     text = script.read_text(encoding="utf-8")
     said = next((line.removeprefix(_MARK) for line in text.splitlines() if line.startswith(_MARK)), None)
     if said is None:
-        return RUNTIMES if "ENTER" in text or "INIT_PID" in text else RUNTIMES[:1]
+        return RUNTIMES if any(name in text for name in ("${ENTER", "${INIT_PID", "${NAME")) else RUNTIMES[:1]
     return tuple(each for each in RUNTIMES if each in said.split())
 
 
@@ -49,7 +49,8 @@ def run(
 
     `more` is given to it besides. EmulationError, with the script's output, if it fails.
     """
-    given = {"CONTAINER": made.id, "ENTER": " ".join(made.enter), "INIT_PID": str(made.init_pid), **more}
+    given = {"CONTAINER": made.id, "ENTER": " ".join(made.enter), "INIT_PID": str(made.init_pid)}
+    given |= {"NAME": made.name, **more}
     if not place.via:
         # What only an API server's audit can show is replayed by the very program that runs this.
         given["NSENTRY_CONTROLLER_STATE"] = str(state)

@@ -32,7 +32,7 @@ address = "http://127.0.0.1:{port}/"
 [[export]]
 name = "archive"
 kind = "file"
-path = "{archive}"
+address = "{archive}"
 """
 
 

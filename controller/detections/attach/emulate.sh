@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Attaches to the container's first process for a second, and leaves without a signal to it.
-# Given: CONTAINER, and DOCKER_HOST where the daemon is not at its usual place.
+# Given: CONTAINER and ENTER, as controller/emulation/script.py says.
+# Runtimes: docker podman
 set -eu
 : "${CONTAINER:?the container to attach to}"
-export DOCKER_HOST="${NSENTRY_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}"
+CLIENT=${ENTER:-docker exec}
+CLIENT=${CLIENT% exec}
 
 # 137: it was still attached when its time was up, as it should be
-timeout --signal=KILL 2 docker attach --no-stdin --sig-proxy=false "$CONTAINER" || [ $? -eq 137 ]
+timeout --signal=KILL 2 $CLIENT attach --no-stdin --sig-proxy=false "$CONTAINER" || [ $? -eq 137 ]

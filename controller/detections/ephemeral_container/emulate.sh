@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # A debug container is put into a pod.
 # No API server is here: a line of its audit is replayed as a cluster that is enrolled for that and then revoked.
-# Given: CONTAINER, whose name the line has.
+# Given: NAME, of the container that the line is about. Nothing is done to the container, nor to a cluster.
 set -eu
-: "${CONTAINER:?the container that the line is to name}"
-export DOCKER_HOST="${NSENTRY_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}"
+: "${NAME:?the name of the container that the line is about}"
 
-name=$(docker inspect --format '{{.Name}}' "$CONTAINER")
-name=${name#/}
+name=$NAME
 now=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 nsentry-controller kubernetes replay --name "$name" - <<END
 {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"$name","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/default/pods/$name/ephemeralcontainers","verb":"patch","user":{"username":"emulation","groups":["system:authenticated"]},"sourceIPs":["127.0.0.1"],"userAgent":"nsentry-emulation","objectRef":{"resource":"pods","subresource":"ephemeralcontainers","namespace":"default","name":"$name"},"responseStatus":{"code":200},"requestReceivedTimestamp":"$now","stageTimestamp":"$now","requestObject":{"spec":{"ephemeralContainers":[{"name":"debugger","image":"busybox","targetContainerName":"app"}]}}}

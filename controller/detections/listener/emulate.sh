@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A visitor has netcat listen for a second; the container has no network that anybody could come by.
-# Given: CONTAINER, and DOCKER_HOST where the daemon is not at its usual place.
+# Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 set -eu
-: "${CONTAINER:?the container to enter}"
-export DOCKER_HOST="${NSENTRY_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}"
+: "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"
 
-docker exec "$CONTAINER" timeout 1 nc -l -p 4444 </dev/null || true
+$ENTER "$CONTAINER" timeout 1 nc -l -p 4444 </dev/null || true
