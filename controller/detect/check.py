@@ -179,9 +179,10 @@ def _emulation(folder: Path) -> Iterator[Problem]:
         yield Problem(path, 1, "does not begin with #! and its interpreter")
     if not os.access(path, os.X_OK):
         yield Problem(path, 1, "is not executable (chmod +x)")
-    for word, why in (
-        ("set -eu", "stop at the first failure"),
-        ("CONTAINER", "enter the container it is given"),
-    ):
-        if not any(word in line for line in lines):
-            yield Problem(path, 1, f"does not use `{word}`: it must {why}")
+    text = "".join(lines)
+    if "set -eu" not in text:
+        yield Problem(path, 1, "does not use `set -eu`: it must stop at the first failure")
+    if "${CONTAINER" not in text and "${NAME" not in text:
+        yield Problem(
+            path, 1, "does not use `CONTAINER`: it must enter the container it is given, or name it (NAME)"
+        )

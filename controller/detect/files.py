@@ -68,6 +68,12 @@ def executed(event: Event) -> frozenset[str]:
     return _whole(event, (*own, *scripts))
 
 
+def pasted(event: Event) -> frozenset[str]:
+    """The files, by whole path, whose content `event` writes itself: by a redirection, tee or dd."""
+    made = [path for run in invocations(event) if run.program in {"tee", "dd"} for path in _written_by(run)]
+    return _whole(event, (*made, *redirected(event)))
+
+
 def beside(event: Event) -> dict[str, str]:
     """Copies that `event` makes under the name of what it copies and more, by that: error.log.1 of error.log."""
     made = {}

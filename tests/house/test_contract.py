@@ -62,6 +62,7 @@ def test_a_detection_knows_only_the_rule_helpers():
         "controller.detect.baseline",
         "controller.detect.rule",
         "controller.detect.commands",
+        "controller.detect.credentials",
         "controller.detect.programs",
         "controller.detect.destinations",
         "controller.detect.once",

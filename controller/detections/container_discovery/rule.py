@@ -22,7 +22,7 @@ LISTS = words("get list ls ps images inspect describe info top api-resources api
 GRAVE = words("secrets secret can-i rolebindings clusterrolebindings serviceaccounts")
 API = re.compile(
     r"/(?:containers|images|volumes|networks)/json\b|/api/v1/(?:namespaces|pods|secrets|nodes|services)\b|"
-    r"/apis/\w[\w.]*/|selfsubjectaccessreviews|:102(?:50|55)/(?:pods|runningpods)"
+    r"/apis/\w[\w.]*/|selfsubjectaccessreviews|:102(?:50|55)/(?:pods|runningpods|run|exec|attach|containerLogs)\b"
 )
 SOCKET = re.compile(r"(?:docker|containerd|crio|podman|cri-dockerd)\*?\.sock|^\*\.sock$")
 
@@ -41,8 +41,16 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
     ):
         return Finding(Severity.MEDIUM, f"a runtime's or cluster's API was asked for {path}", MATCHED)
     searched = [
-        each for each in run if each.program in {"find", "locate"} and any(map(SOCKET.search, each.arguments))
+        each
+        for each in run
+        if each.program in {"find", "locate"}
+        and (any(map(SOCKET.search, each.arguments)) or _sockets(each.arguments))
     ]
     if searched:
         return Finding(Severity.MEDIUM, f"a runtime's socket was searched for: {searched[0]}", MATCHED)
     return Finding(Severity.LOW, f"containers were listed: {asked[0]}", MATCHED) if asked else None
+
+
+def _sockets(arguments: tuple[str, ...]) -> bool:
+    """Whether find is to look for sockets: `-type s`."""
+    return "-type s" in " ".join(arguments)

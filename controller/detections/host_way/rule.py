@@ -20,6 +20,7 @@ MATCHED = ("process.exe", "process.argv", "process.user", "container.privileged"
 PLACES = re.compile(r"^/(?:host|hostfs|rootfs|host-root|mnt/host|node|proc/1/root)(?:/|$)")
 FIRST = re.compile(r"^(?:-t1|--target=1|/proc/1/ns/\w+|--\w+=/proc/1/ns/\w+|-[a-zA-Z]=?/proc/1/ns/\w+)$")
 DISK = re.compile(r"^(?:if=)?/dev/(?:[shv]d[a-z]\d*|xvd[a-z]\d*|nvme\d+n\d+(?:p\d+)?|mapper/\S+|dm-\d+)$")
+OWN = re.compile(r"-[a-zA-Z]*[Ur]|--user|--map-root-user|--map-auto")
 READERS = words("mount debugfs dd losetup fsck dumpe2fs cat strings xxd")
 
 
@@ -33,6 +34,10 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
             )
         if run.program == "chroot" and given and PLACES.search(next((w for w in given if w[0:1] != "-"), "")):
             return Finding(Severity.HIGH, f"the host's files were made the root: {run}", MATCHED)
+        if run.program == "unshare" and any(map(OWN.match, given)):
+            return Finding(
+                Severity.MEDIUM, f"a user namespace was made, in which its maker is root: {run}", MATCHED
+            )
         disk = next((word for word in given if DISK.search(word)), None)
         if disk is not None and run.program in READERS:
             return Finding(Severity.HIGH, f"a disk of the host was reached for: {run}", MATCHED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log was emptied, overwritten, deleted or replaced by hand in a visit: below /var/log, or login records.
+"""A log was emptied, overwritten, edited, deleted or replaced by hand in a visit: below /var/log, or login records.
 
 What is gone is what the container would have said about the visit. Gravest where it concerns all logs or the login
 records; one application's log is medium.
@@ -20,6 +20,7 @@ TECHNIQUES = ("T1070.002", "T1070.004")
 
 MATCHED = ("process.exe", "process.argv", "process.user")
 REMOVERS = words("rm unlink shred truncate wipe srm")
+REMOVES = words("-delete rm shred unlink truncate")
 LOG = re.compile(r"^/var/log(?:/|$)|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal")
 GRAVE = re.compile(
     r"^/var/log/?(?:\*|$)|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
@@ -32,7 +33,9 @@ def rule(visit: Visit, event: Event) -> Finding | None:
     gone = [path for path in truncated(event) if LOG.search(path) and path not in beside(event).values()]
     for run in invocations(event):
         operands = [word for word in run.arguments if not word.startswith("-")]
-        if run.program in REMOVERS:
+        finds = run.program == "find" and REMOVES & {*run.arguments}
+        edits = run.program == "sed" and any(word.startswith("-i") for word in run.arguments)
+        if run.program in REMOVERS or finds or edits:
             gone += [word for word in operands if LOG.search(word)]
         elif run.program in {"cp", "ln", "mv"} and operands[:1] == ["/dev/null"]:
             gone += [word for word in operands[1:] if LOG.search(word)]

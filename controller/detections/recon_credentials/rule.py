@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from controller.detect import credentials
 from controller.detect.commands import Invocation, invocations
 from controller.detect.once import once
 from controller.detect.programs import LOOKS
@@ -23,22 +24,18 @@ LOOKED_AT = re.compile(
     r"^/etc/(?:passwd|group|os-release|issue|hosts|resolv\.conf)$|^/proc/(?:version|cpuinfo|mounts|(?:1|self)/"
     r"(?:cgroup|status|mountinfo|mounts|attr/current))$|/\.dockerenv$"
 )
-CREDENTIAL = re.compile(
-    r"/etc/g?shadow\b|(?:/run/secrets/|secrets/kubernetes\.io/)\S*|\.ssh/(?!known_hosts)|\bid_(?:rsa|dsa|"
-    r"ecdsa|ed25519)\b(?!\.pub)|\.aws/credentials|\.config/gcloud|\.azure/|\.kube/config|/etc/kubernetes/\S*\.conf|"
-    r"\.docker/config\.json|\.git-credentials|\.netrc\b|\.pgpass|\.my\.cnf|\.vault-token|/proc/[^/\s]+/environ|"
-    r"\b(?:docker|podman|containerd|crio)\.sock\b|169\.254\.169\.254|metadata\.google\.internal"
-)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on a credential each time, on looking round each time the visit has a new way of it."""
     run = invocations(event)
-    paths = [match[0] for each in run for word in each.arguments if (match := CREDENTIAL.search(word))]
+    paths = [path for each in run if (path := credentials.path(each))]
     if paths:
         return Finding(
             Severity.HIGH, f"{run[0].program} was given the path of a credential: {paths[0]}", MATCHED
         )
+    if search := next(filter(credentials.searches, run), None):
+        return Finding(Severity.MEDIUM, f"folders were searched for secrets: {search}", MATCHED)
     if run and event["process"]["argv"] is not None and any(map(_dumps_environment, run)):
         return Finding(Severity.MEDIUM, "the environment, which often holds secrets, was printed", MATCHED)
     earlier = {look for each in visit.before(event) for look in _looks(each)}

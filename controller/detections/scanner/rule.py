@@ -18,6 +18,7 @@ SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1046",)
 
 MATCHED = ("process.exe", "process.argv", "process.user")
+PINGS = frozenset({"ping", "ping6", "arping"})
 MANY = 5  # single probes of a visit that together are a scan
 RANGE = re.compile(r"/(?:[89]|[12]\d|3[01])$|\.\d+-\d+$|\.\*|^\d+-\d+$|^-$|^-p-$")
 LOOP = re.compile(
@@ -35,20 +36,22 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         return Finding(Severity.HIGH, "a shell's loop tried one address or port after the other", MATCHED)
     mine = _probed(event)
     if any(RANGE.search(word) for target in mine for word in target):
-        return Finding(
-            Severity.HIGH, f"netcat was given a range: {' '.join(next(iter(sorted(mine))))}", MATCHED
-        )
+        return Finding(Severity.HIGH, f"a range was given: {' '.join(next(iter(sorted(mine))))}", MATCHED)
     earlier = {target for each in visit.before(event) for target in _probed(each)}
     if mine - earlier and len(mine | earlier) >= MANY:
-        return Finding(Severity.MEDIUM, f"{len(mine | earlier)} ports were tried one by one", MATCHED)
+        return Finding(
+            Severity.MEDIUM, f"{len(mine | earlier)} ports or addresses were tried one by one", MATCHED
+        )
     return None
 
 
 @once
 def _probed(event: Event) -> set[tuple[str, ...]]:
-    """What netcats only looked at, `-z`: the operands of each."""
-    scans = [each for each in invocations(event) if each.program in NETCATS and _scans(each.arguments)]
-    return {tuple(word for word in each.arguments if not word.startswith("-")) for each in scans}
+    """What netcats only looked at, `-z`: the operands of each; and whom a ping was sent to."""
+    run = invocations(event)
+    scans = [each for each in run if each.program in NETCATS and _scans(each.arguments)]
+    pinged = {("ping", each.arguments[-1]) for each in run if each.program in PINGS and each.arguments}
+    return pinged | {tuple(word for word in each.arguments if not word.startswith("-")) for each in scans}
 
 
 def _scans(arguments: tuple[str, ...]) -> bool:
