@@ -186,12 +186,7 @@ def add(
     _known_detection(detection)
     told = _preview(state, _parsed(expression), detection, 30)
     _say(told, 30)
-    if told["true_positives"] and not despite:
-        raise FailedError(
-            "not added: it would have hidden alerts that were marked true; make it narrower, "
-            "or say --despite-true-positives"
-        )
-    wanted = store.Wanted(expression, detection)
+    wanted = store.Wanted(expression, detection, told["true_positives"], despite)
     now = time.time_ns()
     try:
         state.write(
@@ -199,6 +194,9 @@ def add(
                 connection, name, wanted, author=output.actor(), reason=reason, expires=expires, now=now
             )
         )
+    except store.HidesTrueError as error:
+        advice = "make it narrower, or say --despite-true-positives"
+        raise FailedError(f"not added: {error}; {advice}") from error
     except ValueError as error:
         raise FailedError(f"not added: {error}") from error
     output.line(f"added {text(name)}")

@@ -31,6 +31,14 @@ class Wanted(NamedTuple):
 
     expression: str
     detection: str | None = None
+    hides: int = 0
+    """Alerts that were marked true of which it would have hidden something, as `hindsight.preview` counts them."""
+    despite: bool = False
+    """It is wanted though it `hides` some."""
+
+
+class HidesTrueError(ValueError):
+    """It would have hidden what was marked true, and nobody said that it is wanted all the same."""
 
 
 class ExceptionView(TypedDict):
@@ -60,8 +68,10 @@ class ExceptionView(TypedDict):
 def add(
     connection: Connection, name: str, wanted: Wanted, *, author: str, reason: str, expires: int, now: int
 ) -> None:
-    """Adds one. ValueError (an ExpressionError among them): what is wrong with it, and nothing was added."""
+    """Adds one. ValueError (an ExpressionError or a HidesTrueError, too): what is wrong, and nothing was added."""
     parsed, detection = expression.parse(wanted.expression), wanted.detection
+    if wanted.hides and not wanted.despite:
+        raise HidesTrueError(f"it would have hidden {wanted.hides} of the alerts that were marked true")
     if not _NAME.fullmatch(name):
         raise ValueError("a name has 2 to 63 lower-case letters, digits and hyphens: backup-web")
     _check(author, reason, expires, now)
@@ -85,6 +95,7 @@ def add(
         "expression": parsed.text,
         "reason": reason.strip(),
         "expires": rfc3339(expires),
+        "true_positives": wanted.hides,
     }
     audit.write(connection, now, author, "exception.add", name, detail)
 

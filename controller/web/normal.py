@@ -69,7 +69,13 @@ def exception_json(request: Request) -> Response:
 def add_exception(request: Request, fields: Mapping[str, str]) -> Response:
     """Adds the exception of the form."""
     name, now = fields.get("name", "").strip(), time.time_ns()
-    wanted = exceptions.Wanted(fields.get("expression", ""), fields.get("detection") or None)
+    typed = {"expression": fields.get("expression", ""), "detection": fields.get("detection", "")}
+    told, error = _preview(request, typed)
+    if error is not None:
+        raise HTTPException(400, f"Not changed: {error}.")
+    hides = told["true_positives"] if told else 0
+    despite = fields.get("despite") == "true positives"
+    wanted = exceptions.Wanted(typed["expression"], typed["detection"] or None, hides, despite)
 
     def work(connection: Connection) -> bool:
         expires = later(fields.get("expires", ""))
