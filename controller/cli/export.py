@@ -26,30 +26,16 @@ _format = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
-@click.option(
-    "--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only events after this number."
-)
-@click.pass_context
-def export(context: click.Context, *, after: int) -> None:
-    r"""Alerts or events for other systems. Without a command: every event as the sensors sent it.
+@click.group()
+def export() -> None:
+    r"""Alerts or events for other systems, on standard output. What is sent to them by itself: 'exports'.
 
     \b
     Examples:
       nsentry-controller export alerts --format ocsf --since 7d
       nsentry-controller export events --format ecs --since 1h
-      nsentry-controller export > events.jsonl
+      nsentry-controller export stored > events.jsonl
     """
-    if context.invoked_subcommand is not None:
-        return
-    from controller.store import events as reads  # noqa: PLC0415 - help does not wait for it
-
-    state: State = context.obj
-    with state.reading() as connection:
-        while page := reads.after(connection, after, PAGE):
-            for row in page:
-                output.json_line(row._asdict())
-            after = page[-1].seq
 
 
 @export.command()
@@ -99,6 +85,28 @@ def events(state: State, *, format_: str, kinds: tuple[str, ...], since: int | N
     if unknown:
         raise click.UsageError(f"no such kind: {', '.join(unknown)}; there are {', '.join(wire.EVENT_TYPES)}")
     _print(state, Destination("pull", "stdout", what="events", kinds=kinds), format_, since)
+
+
+@export.command()
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only events after this number."
+)
+@click.pass_obj
+def stored(state: State, *, after: int) -> None:
+    r"""Every event as its sensor sent it, with its number, host and time of arrival: a copy of what is stored.
+
+    \b
+    Examples:
+      nsentry-controller export stored > events.jsonl
+      nsentry-controller export stored --after 5000 | jq .body
+    """
+    from controller.store import events as reads  # noqa: PLC0415 - help does not wait for it
+
+    with state.reading() as connection:
+        while page := reads.after(connection, after, PAGE):
+            for row in page:
+                output.json_line(row._asdict())
+            after = page[-1].seq
 
 
 def _print(state: State, wanted: Destination, format_: str, since: int | None) -> None:

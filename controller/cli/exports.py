@@ -14,6 +14,7 @@ from controller.cli.group import FailedError
 
 if TYPE_CHECKING:
     from controller.cli.state import State
+    from controller.export.destination import Destination
 
 
 @click.group()
@@ -60,6 +61,37 @@ def list_(state: State, *, json_: bool) -> None:
 @click.argument("name")
 @output.as_json
 @click.pass_obj
+def show(state: State, *, name: str, json_: bool) -> None:
+    r"""One destination, and its dead letters: messages that it does not take, which held nothing up.
+
+    \b
+    Examples:
+      nsentry-controller exports show siem
+      nsentry-controller exports show siem --json | jq -r '.dead_letters[].message'
+    """
+    from controller.export.exporter import status  # noqa: PLC0415 - help does not wait for it
+    from controller.store.exports import letters  # noqa: PLC0415 - as above
+
+    destination = _known(state, name)
+    with state.reading() as connection:
+        (row,), dead = status(connection, [destination]), letters(connection, name)
+    if json_:
+        output.json_line({**row, "dead_letters": dead})
+        return
+    output.fields([(key.replace("_", " "), output.text(value)) for key, value in row.items()])
+    output.line("")
+    columns = {
+        "AT": lambda each: output.when(each["at"]),
+        "MESSAGE": lambda each: output.text(each["message"]),
+        "REASON": lambda each: output.text(each["reason"]),
+    }
+    output.table(columns, dead, "No dead letters.")
+
+
+@exports.command()
+@click.argument("name")
+@output.as_json
+@click.pass_obj
 def test(state: State, *, name: str, json_: bool) -> None:
     r"""Sends a marked test alert to one destination, now, by this process; the cursor stays where it is.
 
@@ -70,11 +102,9 @@ def test(state: State, *, name: str, json_: bool) -> None:
     from controller.export.exporter import test_item  # noqa: PLC0415 - help does not wait for it
     from controller.export.sender import SendError, open_sender  # noqa: PLC0415 - as above
 
-    known = {each.name: each for each in state.settings().exports}
-    if name not in known:
-        raise click.UsageError(f"there is no export {name!r}; there are: {', '.join(known) or 'none'}")
+    destination = _known(state, name)
     item = test_item(socket.gethostname(), time.time_ns())
-    sender = open_sender(known[name])
+    sender = open_sender(destination)
     try:
         sender.send(item)
         sender.flush()
@@ -84,5 +114,12 @@ def test(state: State, *, name: str, json_: bool) -> None:
         sender.close()
     if json_:
         output.json_line({"name": name, "id": item.id, "sent": True})
-    elif known[name].kind != "stdout":
-        output.line(f"sent to {output.text(known[name].place)}: look there for {item.id}")
+    elif destination.kind != "stdout":
+        output.line(f"sent to {output.text(destination.place)}: look there for {item.id}")
+
+
+def _known(state: State, name: str) -> Destination:
+    known = {each.name: each for each in state.settings().exports}
+    if name not in known:
+        raise click.UsageError(f"there is no export {name!r}; there are: {', '.join(known) or 'none'}")
+    return known[name]

@@ -7,6 +7,7 @@ mix. A line that a crash left half done is ended before the next one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +42,15 @@ class File:
             self.close()
             raise SendError(f"{self._path}: {error.strerror}") from error
         if written != len(data):
-            self.close()
+            self._take_back(written)
             raise SendError(f"{self._path}: the disk is full")
+
+    def _take_back(self, written: int) -> None:
+        """Half a line is none; where that fails too, it is ended when the file is opened again."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+        self.close()
 
     def flush(self) -> None:
         """On the disk."""

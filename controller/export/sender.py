@@ -18,7 +18,10 @@ TIMEOUT_S: Final = 10.0
 
 
 class SendError(Exception):
-    """It did not get there this time; the message says why. `after_s`: how long the receiver asks to be left alone."""
+    """It did not get there this time; the message says why.
+
+    `after_s`: how long the receiver asks to be left alone; it has too much to do, and nothing against the message.
+    """
 
     def __init__(self, text: str, after_s: float | None = None) -> None:
         super().__init__(text)

@@ -30,6 +30,8 @@ MAX_SAID: Final = 200
 _TRY_AGAIN: Final = frozenset({401, 403, 404, 408, 425, 429})
 """Client errors that somebody may mend without the message being another: a token, a path, a limit."""
 
+_BUSY: Final = frozenset({429, 503})
+
 
 class Webhook:
     """POSTs to one address."""
@@ -70,7 +72,8 @@ class Webhook:
         text = f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
         if 300 <= answer.status < 500 and answer.status not in _TRY_AGAIN:
             raise RefusedError(text)
-        raise SendError(text, _asked(answer.headers.get("retry-after")))
+        asked = _asked(answer.headers.get("retry-after"))
+        raise SendError(text, 0.0 if asked is None and answer.status in _BUSY else asked)
 
     def flush(self) -> None:
         """The answer was the acknowledgement."""

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
-from sqlalchemy import BigInteger, Column, String, Table, Text, func, select, update
+from sqlalchemy import BigInteger, Column, String, Table, Text, delete, func, select, update
 
-from controller.store.dialect import insert
+from controller.store.dialect import insert, insert_new
 from controller.store.schema import alert_history, events, metadata
+from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -24,6 +25,37 @@ exports = Table(
     *(Column(each, BigInteger) for each in ("last_sent", "failing_since")),
     Column("last_error", Text),
 )
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("export", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),  # as of `exports`
+    Column("message", String(256), nullable=False),  # the id under which it would have been told
+    Column("at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+MAX_LETTERS: Final = 1000
+"""Dead letters that are listed of one export, the latest; all are counted (`given_up`)."""
+
+
+class Letter(NamedTuple):
+    """A message that its destination does not take, and that is not told any more."""
+
+    seq: int
+    message: str
+    at: int
+    reason: str
+
+
+class LetterView(TypedDict):
+    """The same as people see it."""
+
+    seq: int
+    message: str
+    at: str
+    at_ns: int
+    reason: str
 
 
 class Progress(NamedTuple):
@@ -65,6 +97,26 @@ def advance(connection: Connection, name: str, seq: int, counts: Mapping[str, in
     """Moves the cursor to `seq` and adds to the counters, in one transaction."""
     added = {column: exports.c[column] + count for column, count in counts.items() if count}
     connection.execute(update(exports).where(exports.c.name == name).values(seq=seq, **added, **values))
+
+
+def bury(connection: Connection, name: str, letters: Sequence[Letter]) -> None:
+    """Keeps them, the latest MAX_LETTERS."""
+    rows = [{"export": name, **each._asdict()} for each in letters]
+    insert_new(connection, dead_letters, rows)
+    mine = dead_letters.c.export == name
+    latest = select(dead_letters.c.seq).where(mine).order_by(dead_letters.c.seq.desc())
+    oldest = connection.execute(latest.offset(MAX_LETTERS - 1).limit(1)).scalar_one_or_none()
+    if oldest is not None:
+        connection.execute(delete(dead_letters).where(mine, dead_letters.c.seq < oldest))
+
+
+def letters(connection: Connection, name: str, limit: int = MAX_LETTERS) -> list[LetterView]:
+    """The dead letters of an export, the latest first."""
+    query = select(dead_letters).where(dead_letters.c.export == name).order_by(dead_letters.c.seq.desc())
+    return [
+        {"seq": row.seq, "message": row.message, "at": rfc3339(row.at), "at_ns": row.at, "reason": row.reason}
+        for row in connection.execute(query.limit(limit))
+    ]
 
 
 def head(connection: Connection, what: str) -> int:

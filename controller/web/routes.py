@@ -19,6 +19,7 @@ from controller.web.containers import container_json, container_page, containers
 from controller.web.coverage import coverage_json, coverage_page
 from controller.web.detections import detection_json, detection_page, detections_json, detections_page
 from controller.web.entries import entries_json, entries_page, entry_json
+from controller.web.exports import export_json, export_page, exports_json, exports_page
 from controller.web.forms import MAX_BODY, change
 from controller.web.gate import SessionRequired
 from controller.web.headers import SecurityHeaders
@@ -65,6 +66,10 @@ pages: list[BaseRoute] = [
     Route("/detections.json", detections_json),
     Route("/detections/{detection}.json", detection_json),
     Route("/detections/{detection}", detection_page),
+    Route("/exports", exports_page),
+    Route("/exports.json", exports_json),
+    Route("/exports/{export}.json", export_json),
+    Route("/exports/{export}", export_page),
     Route("/exceptions", normal.exceptions_page, methods=["GET"]),
     Route("/exceptions", change(normal.add_exception), methods=["POST"]),
     Route("/exceptions.json", normal.exceptions_json),

@@ -41,6 +41,7 @@ PAGES = {
     "approvals": "/approvals",
     "approval": "/approvals/1",
     "audit": "/audit",
+    "exports": "/exports",
     "missing": "/no-such-page",
 }
 

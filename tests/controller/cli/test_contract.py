@@ -39,7 +39,7 @@ ALL = dict(commands())
 def test_the_verbs_of_the_contract_are_there():
     wanted = {
         *((verb,) for verb in ("serve", "init", "doctor", "login-link", "report")),
-        *(("export", what) for what in ("alerts", "events")),
+        *(("export", what) for what in ("alerts", "events", "stored")),
         *(("exceptions", verb) for verb in ("add", "list", "remove")),
         ("token", "create"),
         *(("sensors", verb) for verb in ("list", "show", "revoke")),
@@ -320,10 +320,10 @@ def test_a_report_holds_the_visit_and_the_response_and_no_text_of_the_attacker_o
 
 
 def test_an_export_has_every_event_once_and_goes_on_after_a_number(ok):
-    rows = [json.loads(line) for line in ok("export").splitlines()]
+    rows = [json.loads(line) for line in ok("export", "stored").splitlines()]
     assert [row["seq"] for row in rows] == sorted({row["seq"] for row in rows})
     assert {row["body"]["kind"] for row in rows} >= {"start", "entry", "command", "attempt", "loss"}
-    later = [json.loads(line) for line in ok("export", "--after", str(rows[2]["seq"])).splitlines()]
+    later = [json.loads(line) for line in ok("export", "stored", "--after", str(rows[2]["seq"])).splitlines()]
     assert later == rows[3:]
 
 
