@@ -39,6 +39,7 @@ REVISIONS: Final = (
     "0016",
     "0017",
     "0018",
+    "0019",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 
