@@ -15,6 +15,8 @@ _BY_RUNTIME: Final[dict[str, Means]] = {
     "containerd": "ctr-exec",
     "podman": "podman-exec",
 }
+_JOINED: Final = frozenset({"lxc", "nspawn"})
+"""No runtime executes in these: lxc-attach joins by itself, as nsenter does, and goes into the cgroup first."""
 _SUPERVISORS: Final = ("containerd-shim", "conmon")
 
 
@@ -47,6 +49,8 @@ def means(keys: Verdict, runtime: Runtime, ancestry: tuple[Step, ...]) -> Means:
         return "ns-join"
     if keys != "both":
         return "unknown"
+    if runtime in _JOINED:
+        return "ns-join"
     if supervisor_index(ancestry) is None:
         return "runc-exec"
     return _BY_RUNTIME.get(runtime, "unknown")
