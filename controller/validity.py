@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from sensor import wire
@@ -114,6 +115,16 @@ def _few(items: int) -> Callable[[list[Any]], str | None]:
     return lambda value: None if len(value) <= items else f"more than {items} items"
 
 
+def _addresses(value: list[str]) -> str | None:
+    if len(value) > wire.MAX_ADDRESSES:
+        return f"more than {wire.MAX_ADDRESSES} addresses"
+    try:
+        alike = all(str(ip_address(each)) == each for each in value)
+    except ValueError:
+        alike = False
+    return None if alike else "not addresses as they are written"
+
+
 _ID = _matching(r"[!-.0-~]{1,64}/[!-.0-~]{1,64}/[0-9]{1,18}", 'an id "<host>/<boot>/<sequence>"')
 _REFERENCE = _at_most(MAX_ID)
 _TIME = _within(0, MAX_INT)
@@ -159,7 +170,12 @@ _EVENT: Final[Rules] = {
     "clients": _few(wire.MAX_CLIENTS),
 }
 _PROCESS: Final[Rules] = {"pid": _PID, "ppid": _PID, "start": _TIME, "uid": _UID, "gid": _UID, "caps": _CAPS}
-_CONTAINER: Final[Rules] = {"id": _REFERENCE, "init_pid": _PID, "caps": _CAPS}
+_CONTAINER: Final[Rules] = {
+    "id": _REFERENCE,
+    "init_pid": _PID,
+    "caps": _CAPS,
+    "addresses": _addresses,
+}
 _ANCESTOR: Final[Rules] = {"pid": _PID, "start": _TIME, "uid": _UID}
 _LOGIN: Final[Rules] = {"uid": _UID, "session": _within(0, MAX_INT)}
 

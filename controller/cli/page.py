@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from controller.cli import output
 from controller.cli.output import text
 from controller.detect.principal import named
-from controller.store.connections import WORDS, far_end
+from controller.store.connections import WORDS, far_end, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def _network(shown: SessionView) -> None:
         "PROGRAM": lambda each: text(each["exe"] or each["comm"]),
         "NETWORK": lambda each: f"{WORDS[each['what']]} {text(far_end(each))}",
         "TIMES": lambda each: str(each["count"]),
-        "PLACE": lambda each: text(each["place"]),
+        "KNOWN AS": lambda each: text(known_as(each)),
     }
     output.table(columns, shown["connections"], "")
 

@@ -6,10 +6,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from controller.detect import destinations
+from controller.store import addresses
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+    from controller.store.addresses import HolderView
+
+
+MAX_NAMED = 200
+"""Places of one visit whose holders are looked for: a scan has thousands."""
 
 
 class ConnectionView(TypedDict):
@@ -28,6 +37,8 @@ class ConnectionView(TypedDict):
     port: int | None
     place: str | None
     """What is known of the far end: "the kubelet's API"."""
+    container: HolderView | None
+    """Whose the far end's address was, where it is a container's that a sensor knows."""
     pid: int
     comm: str
     exe: str | None
@@ -38,8 +49,8 @@ class ConnectionView(TypedDict):
     last_ns: int
 
 
-def of_visit(bodies: Iterable[Mapping[str, Any]]) -> list[ConnectionView]:
-    """In the order of `bodies`, the events of a session; what one program did again is counted."""
+def of_visit(connection: Connection, host: str, bodies: Iterable[Mapping[str, Any]]) -> list[ConnectionView]:
+    """In the order of `bodies`, the events of a session on `host` (an id); what one program did again is counted."""
     made: dict[tuple[Any, ...], ConnectionView] = {}
     for body in bodies:
         if body["kind"] not in {"connection", "contact"}:
@@ -50,6 +61,9 @@ def of_visit(bodies: Iterable[Mapping[str, Any]]) -> list[ConnectionView]:
         if known is not view:
             known["count"] += view["count"]
             known["last"], known["last_ns"] = view["last"], view["last_ns"]
+        elif view["what"] not in {"listen", "contact"} and len(made) <= MAX_NAMED:
+            seen_by = (host, (body["container"] or {}).get("pod") is not None)
+            view["container"] = addresses.holder(connection, view["address"], seen_by, view["time_ns"])
     return list(made.values())
 
 
@@ -65,6 +79,7 @@ def _view(body: Mapping[str, Any]) -> ConnectionView:
         "address": body["place"] if contacts else body["address"],
         "port": None if contacts else body["port"],
         "place": f"the socket of {body['runtime']}" if contacts else destinations.label(body),
+        "container": None,
         "pid": process["pid"],
         "comm": process["comm"],
         "exe": process["exe"],
@@ -90,3 +105,13 @@ def far_end(shown: Mapping[str, Any]) -> str:
     if shown["port"] is None:
         return str(shown["address"])
     return f"{shown['address']} port {shown['port']}/{shown['protocol']}"
+
+
+def known_as(shown: Mapping[str, Any]) -> str | None:
+    """What is known of the far end in words: "the kubelet's API, container db on n2"; not escaped yet."""
+    holder = shown["container"]
+    of = None
+    if holder is not None:
+        what = "container" if holder["id"] else "pod"
+        of = f"{what} {holder['name'] or holder['id'][:12]} on {holder['host']}"
+    return ", ".join(each for each in (shown["place"], of) if each) or None

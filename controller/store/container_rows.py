@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select
 
+from controller.store import addresses
 from controller.store.dialect import put_all
 from controller.store.schema import containers
 
@@ -32,6 +33,8 @@ class ContainerRows:
         self._connection = connection
         self._rows: dict[Key, dict[str, Any]] = {}
         self._seen: set[Key] = set()
+        self._moved: set[Key] = set()
+        """Those that have other addresses than before."""
 
     def load(self, keys: Iterable[Key]) -> None:
         """Reads what is known of them by now."""
@@ -56,6 +59,7 @@ class ContainerRows:
         key = (host, container["id"])
         row = self._rows.get(key)
         body = row["body"] if row else {"at": {}, "fields": {}, "moments": {}}
+        before = body["fields"].get("addresses")
         for name, value in container.items():
             known = value is not None and value not in ("unknown", {})
             if at >= body["at"].get(name, -1) and (known or name not in body["at"]):
@@ -64,6 +68,8 @@ class ContainerRows:
                     body["at"][name] = at
         if change is not None and change[1] >= body["at"].get(change[0], -1):
             body["at"][change[0]], body["moments"][change[0]] = change[1], time
+        if body["fields"].get("addresses") != before:
+            self._moved.add(key)
         running = body["at"].get("started", -1) > body["at"].get("stopped", -1)
         self._seen.add(key)
         self._rows[key] = {
@@ -83,6 +89,10 @@ class ContainerRows:
         """Keeps what was seen."""
         put_all(self._connection, containers, [self._rows[key] for key in sorted(self._seen)])
         self._seen.clear()
+        for host, container in sorted(self._moved):
+            has = self._rows[host, container]["body"]["fields"]["addresses"]
+            addresses.take(self._connection, host, container, has)
+        self._moved.clear()
 
 
 def text(value: str | None) -> str | None:

@@ -125,6 +125,15 @@ containers = Table(
     Column("activities_left_out", BigInteger, nullable=False, server_default="0"),
 )
 
+container_addresses = Table(
+    "container_addresses",
+    metadata,
+    Column("address", String(64), primary_key=True),
+    Column("host", String(64), ForeignKey("hosts.id"), primary_key=True),
+    Column("container", String(160), primary_key=True),
+    Index(None, "host", "container"),
+)
+
 activities = Table(
     "activities",
     metadata,

@@ -143,7 +143,7 @@ def show(connection: Connection, session_id: str, max_events: int = SHOWN_EVENTS
         **_row(row, opened_by),
         "opened_by": opened_by,
         "executions": executions(bodies),
-        "connections": connections.of_visit(bodies),
+        "connections": connections.of_visit(connection, row["host"], bodies),
         "events": [_event(body, each.received) for body, each in zip(bodies, stored, strict=True)],
         "events_left_out": total - len(bodies),
         "approval": approvals.of_visit(connection, session_id),

@@ -21,7 +21,7 @@ from controller.detect.principal import named, said_of
 from controller.detect.rule import capability_names, mask
 from controller.store import alerts
 from controller.store.configurations import setting_text
-from controller.store.connections import WORDS, far_end
+from controller.store.connections import WORDS, far_end, known_as
 from controller.store.views import MANY_PROBES, OPEN_STATES
 from controller.web import text, timeline
 from controller.web.filters import OPEN
@@ -126,6 +126,7 @@ _environment.filters.update(
     named=named,
     did=lambda connection: WORDS[connection["what"]],
     far_end=far_end,
+    known_as=known_as,
     by=said_of,
     state=lambda value: STATE_NAMES.get(value, value),
 )

@@ -142,6 +142,12 @@ class Known:
         }
         self._description = Description(container, unknown if missing is None else missing)
 
+    def reached_at(self, addresses: list[str]) -> None:
+        """Its addresses, as they are now. As `learn`."""
+        if self.container.get("addresses") != addresses:
+            container = Container(**{**self.container, "addresses": addresses})
+            self._description = Description(container, self.missing)
+
     def settle(self) -> None:
         """Nothing more will be learned: what is pending becomes unknown."""
         settled: dict[str, Missing] = dict.fromkeys(self.missing, "unknown")

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sensor.enrich import bundle, configuration, docker, procfs, sockets
+from sensor.enrich import addresses, bundle, configuration, docker, procfs, sockets
 from sensor.enrich.checks import Checks
 from sensor.enrich.configuration import NOTHING
 from sensor.enrich.containerd import Containerd
@@ -79,6 +79,7 @@ class Metadata:
         self._configured = tuple(configured)
         self._proc = proc
         self._count = count
+        self._host_net = procfs.namespace(1, "net", proc)
         self._waits = waits
         self._checks = Checks(manifests, count)
         self._condition = threading.Condition()
@@ -188,6 +189,7 @@ class Metadata:
         if known.pending:
             self._count("metadata.incomplete")
             known.settle()
+        self._locate(known)
         with self._condition:
             if not job.anew:
                 del self._jobs[id(known)]
@@ -196,6 +198,16 @@ class Metadata:
             return
         for done in job.done:
             done(known)
+
+    def _locate(self, known: Known) -> None:
+        """Its addresses, unless it has the network of the host, or of what stands around it."""
+        net = known.namespaces.get("net")
+        if net is None or "net" in known.lent or net == self._host_net:
+            return
+        found = addresses.of_process(known.init_pid, self._proc)
+        # Read by a pid, which may have come back as another's.
+        if found is not None and procfs.namespace(known.init_pid, "net", self._proc) == net:
+            known.reached_at(found)
 
     def _later(self, job: _Job, wait_s: float) -> None:
         with self._condition:

@@ -17,6 +17,7 @@ Conventions
 from __future__ import annotations
 
 from sensor.wire.bounds import (
+    MAX_ADDRESSES,
     MAX_ANCESTRY,
     MAX_ARGS,
     MAX_BATCH_BYTES,
@@ -81,6 +82,7 @@ from sensor.wire.token import MAX_TOKEN_TEXT, TOKEN_PREFIX, decode_token, encode
 
 __all__ = [
     "EVENT_TYPES",
+    "MAX_ADDRESSES",
     "MAX_ANCESTRY",
     "MAX_ARGS",
     "MAX_BATCH_BYTES",

@@ -18,5 +18,7 @@ MAX_ANCESTRY: Final = 32
 MAX_CLIENTS: Final = 32
 """Most clients of a daemon that one entry carries; the latest."""
 
+MAX_ADDRESSES: Final = 16
+"""Addresses that are told of one container."""
 MAX_SETTINGS: Final = 256
 """Most mounts, devices, ports or names in one setting of a container; the rest is cut by the sensor."""

@@ -52,6 +52,9 @@ class Container(TypedDict):
     caps: str | None
     """The bounding set of its first process: what nothing inside may exceed."""
     privileged: bool | None
+    addresses: NotRequired[list[str]]
+    """Those of its network namespace that others reach it by. Not there where it has the host's, or another's, or
+    that is not known."""
 
 
 class Process(TypedDict):

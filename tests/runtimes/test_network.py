@@ -84,3 +84,39 @@ def test_a_question_for_a_name_is_told_once_of_a_session_though_it_is_asked_agai
     ]
     assert {one["process"]["comm"] for one in sent} == {"nslookup"}
     assert {one["container"]["id"] for one in sent} == {entered}
+
+
+def addresses(watching: Watching, container: str) -> list[str] | None:
+    known = watching.containers.by_id(container)
+    assert known is not None
+    return known.container.get("addresses")
+
+
+def test_a_containers_addresses_are_told_with_it_and_one_on_the_hosts_network_has_none(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    """By the kernel's word, which is also what Docker gave it; the network that it is lent is not its own."""
+    bridged, lent, apart = (container(options=(f"--network={name}",)) for name in ("bridge", "host", "none"))
+    for each in (bridged, lent, apart):
+        watching.known(each)
+    given = dockerd.docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", bridged).strip()
+    watching.until(lambda: addresses(watching, bridged) == [given])
+    watching.until(lambda: addresses(watching, apart) == [])
+    assert addresses(watching, lent) is None
+
+
+def test_a_container_that_is_joined_to_another_network_is_told_with_both_addresses(
+    dockerd: Dockerd, watching: Watching, container: Any
+) -> None:
+    bridged = container()
+    watching.known(bridged)
+    dockerd.docker("network", "create", "nsentry-second")
+    try:
+        dockerd.docker("network", "connect", "nsentry-second", bridged)
+        known = watching.containers.by_id(bridged)
+        assert known is not None
+        watching.metadata.again(known, lambda _: None)
+        watching.until(lambda: len(addresses(watching, bridged) or []) == 2)
+    finally:
+        dockerd.docker("network", "disconnect", "--force", "nsentry-second", bridged)
+        dockerd.docker("network", "rm", "nsentry-second")
