@@ -40,6 +40,7 @@ REVISIONS: Final = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 
