@@ -202,7 +202,8 @@ def _latest(connection: Connection, row: RowMapping, action: str) -> dict[str, A
 def _degraded(source: SourceView) -> list[str]:
     said = []
     if source["away"] is not None:
-        said.append(f"{source['source']} at {source['place']} is not listened to since {source['away']}")
+        since = f"{source['away'][:19]}Z"
+        said.append(f"{source['source']} at {source['place']} is not listened to since {since}")
     if source["ahead_ns"] > AHEAD_NS:
         said.append(
             f"the clock of {source['source']} is {source['ahead_ns'] / 1e9:.1f} s ahead of its host's"

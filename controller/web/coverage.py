@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from controller.store import coverage
 from controller.web import render
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from controller.store.coverage import UnseenView
 
 FILTERS = ("host", "container", "cause", "status")
+GONE_NS: Final = 3600 * 10**9
+"""Sources that are away for longer stand apart: a builder's daemons come and go by the hundred."""
 
 
 def coverage_page(request: Request) -> Response:
@@ -24,7 +27,10 @@ def coverage_page(request: Request) -> Response:
     with request.app.state.store.read() as connection:
         counts = coverage.counts(connection)
         sources = coverage.sources(connection, request.query_params.get("host"))
-    context = {"page": _list(request), "chosen": chosen, "counts": counts, "sources": sources}
+    since = time.time_ns() - GONE_NS
+    gone = [each for each in sources if each["away_ns"] is not None and each["away_ns"] < since]
+    here = [each for each in sources if each not in gone]
+    context = {"page": _list(request), "chosen": chosen, "counts": counts, "sources": here, "gone": gone}
     return render.page(request, "coverage.html", context)
 
 
