@@ -168,6 +168,8 @@ _EVENT: Final[Rules] = {
     "namespaces": _namespaces,
     "ancestry": _ancestry,
     "clients": _few(wire.MAX_CLIENTS),
+    "path": _at_most(1024),
+    "difference": _few(wire.MAX_DIFFERENCE),
 }
 _PROCESS: Final[Rules] = {"pid": _PID, "ppid": _PID, "start": _TIME, "uid": _UID, "gid": _UID, "caps": _CAPS}
 _CONTAINER: Final[Rules] = {
@@ -177,6 +179,13 @@ _CONTAINER: Final[Rules] = {
     "addresses": _addresses,
 }
 _ANCESTOR: Final[Rules] = {"pid": _PID, "start": _TIME, "uid": _UID}
+_FILE: Final[Rules] = {
+    "digest": _matching(r"[0-9a-f]{64}", "64 lower-case hex digits"),
+    "size": _TIME,
+    "uid": _UID,
+    "mode": _within(0, 0o7777),
+    "modified": _TIME,
+}
 _LOGIN: Final[Rules] = {"uid": _UID, "session": _within(0, MAX_INT)}
 
 _CALLER: Final[Rules] = {
@@ -200,6 +209,8 @@ def _structures(event: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapp
         ("entered_by", _ANCESTOR),
         ("daemon", _ANCESTOR),
         ("login", _LOGIN),
+        ("before", _FILE),
+        ("after", _FILE),
     )
     for name, rules in parts:
         if event.get(name) is not None:

@@ -33,6 +33,7 @@ from sensor.entry.report import Reporter
 from sensor.entry.served import Daemons
 from sensor.entry.users import Users
 from sensor.fault import ExitCode, Fault
+from sensor.files.watch import Files
 from sensor.guard import Guard
 from sensor.health import Health
 from sensor.identity import Identity, describe_host
@@ -133,6 +134,9 @@ class Agent:
         audit = AuditLog(str(log), keep, redactor.argv) if log else None
         self.sources = Sources(map(str, config.docker.sockets), count=count, since=since, audit=audit)
         health.degraded.register(self.sources.troubles)
+        kept = config.state_dir / "files.json"
+        self.files = Files(config.files.paths, kept, redactor.text, next_id, emit, asking.writer, count)
+        health.degraded.register(self.files.troubles)
         health.gauges.register("records.sources", self.sources.reading)
         self._reported: dict[str, int] = {}
         self._probe: Probe | None = None
@@ -258,6 +262,7 @@ class Agent:
         self.activities.take(probe.ordinary)
         self.watch.settle()
         self.records()
+        self.files.turn()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + _COUNTERS_S
             self.count(probe)
@@ -356,6 +361,8 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         stack.callback(agent.digests.close)
         agent.sources.start()
         stack.callback(agent.sources.close)
+        agent.files.open()
+        stack.callback(agent.files.close)
         agent.life.note("started", probe.reason)
         outbox.flush()
         outbox.start()

@@ -70,6 +70,13 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """Configuration files of runtimes on the host that are watched, and folders of such."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Redact:
     """Regular expressions for secrets in command lines, besides the built-in ones."""
 
@@ -107,6 +114,7 @@ class Config:
     docker: Docker
     probes: Probes
     records: Records
+    files: Files
     redact: Redact
     heartbeat: Heartbeat
     log: Log
@@ -257,6 +265,7 @@ def _build(gathered: Gathered, file: Path | None) -> Config:
         docker=Docker(of("docker.sockets")),
         probes=Probes(of("probes.manifests")),
         records=Records(of("records.kubernetes_audit")),
+        files=Files(of("files.paths")),
         redact=Redact(of("redact.patterns")),
         heartbeat=Heartbeat(of("heartbeat.interval_s")),
         log=Log(of("log.level"), of("log.format")),

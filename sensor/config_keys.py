@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from sensor.files.places import USUAL
+
 Value = Any
 """What TOML, the environment or a flag gives: text, number, list, path, or None for "not set"."""
 
@@ -218,6 +220,14 @@ KEYS: Final = (
         None,
         "path",
         "The audit log of a Kubernetes API server on this host (--audit-log-path). Followed over rotations.",
+    ),
+    Key(
+        "files.paths",
+        _paths,
+        USUAL,
+        "list of paths",
+        "Configuration files of runtimes on this host, and folders of such, that are watched for changes; [] watches "
+        "none. Default: those of docker, containerd, podman, kubelet, CRI-O and CNI.",
     ),
     Key(
         "redact.patterns",

@@ -24,6 +24,7 @@ COMMANDS = {
     "entries": "controller.cli.entries:entries",
     "sessions": "controller.cli.sessions:sessions",
     "containers": "controller.cli.containers:containers",
+    "files": "controller.cli.files:files",
     "records": "controller.cli.records:records",
     "baseline": "controller.cli.baseline:baseline",
     "kubernetes": "controller.cli.kubernetes:kubernetes",

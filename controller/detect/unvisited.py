@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from controller.detect import alerts, alone, asking, changes, own
+from controller.detect import alerts, alone, asking, changes, host_files, own
 from controller.detect.rule import Around, Visit
 from controller.store import counters, raising, records, unseen
 from controller.store.visitors import StoredPast
@@ -44,10 +44,8 @@ class Unvisited:
             return  # of the host itself
         if event["kind"] == "activity":
             self._see_own(connection, host, event)
-        elif event["kind"] == "configuration":
-            change = changes.judge(connection, host, event, self._policy.knobs)
-            about = Visit(alerts.subject(host.id, event), None, around=Around(change=change))
-            self._judge(connection, host, {**event, "change": change}, about, alerts.describe_alone)
+        elif event["kind"] in {"configuration", "file"}:
+            self._see_change(connection, host, event)
         elif event["kind"] != "record":
             self._judge(
                 connection, host, event, Visit(alerts.subject(host.id, event), None), alerts.describe_alone
@@ -90,6 +88,18 @@ class Unvisited:
         found = self._engine.evaluate(visit, event)
         if found:
             self._alerting.alone(connection, host, event, (visit.session, describe), found)
+
+    def _see_change(self, connection: Connection, host: Host, event: Event) -> None:
+        """How a container, or a runtime on its host, is configured: judged with what differs from before."""
+        change: Mapping[str, Any] | None
+        if event["kind"] == "file":
+            change = host_files.judge(connection, host, event, self._policy.knobs)
+            subject, describe = host_files.subject(host.id, event), host_files.describe
+        else:
+            change = changes.judge(connection, host, event, self._policy.knobs)
+            subject, describe = alerts.subject(host.id, event), alerts.describe_alone
+        about = Visit(subject, None, around=Around(change=change))
+        self._judge(connection, host, {**event, "change": change}, about, describe)
 
     def _see_own(self, connection: Connection, host: Host, event: Event) -> None:
         """What a container does of itself: judged by what is normal for it, and then learned."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select
 
-from controller.store import activities, configurations, records, session_rows
+from controller.store import activities, configurations, host_files, records, session_rows
 from controller.store.completion import completed_all, sequence
 from controller.store.container_rows import ContainerRows, text
 from controller.store.dialect import put_all
@@ -78,6 +78,8 @@ def apply_all(connection: Connection, told: Iterable[Told]) -> None:
             activities.take(connection, host, event)
         elif event["kind"] == "configuration":
             configurations.take(connection, host, event)
+        elif event["kind"] == "file":
+            host_files.take(connection, host, event)
 
 
 def _targets(connection: Connection, batch: list[Told]) -> list[Told]:

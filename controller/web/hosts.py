@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from controller.store import clusters, hosts
+from controller.store import clusters, host_files, hosts
 from controller.store.views import rfc3339
 from controller.web import render
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SILENT_S = 90
 """A sensor speaks at least every 15 s, even when nothing happens; after six times that it is silent."""
+CHANGES = 20
+"""Changes of its runtimes' files that are shown with a host."""
 SKEWED_NS = 5_000_000_000
 """A clock that is further off puts events of several hosts into the wrong order."""
 
@@ -48,7 +50,10 @@ def host_page(request: Request) -> Response:
     """One host with all that its sensor tells of itself."""
     host = _load(request)
     beat = host["heartbeat"]
+    with request.app.state.store.read() as connection:
+        changed = host_files.list_(connection, host["id"], CHANGES)
     context = {
+        "changed": changed,
         "host": host,
         "condition": condition(host, time.time_ns()),
         "beat": beat,
@@ -59,7 +64,10 @@ def host_page(request: Request) -> Response:
 
 def host_json(request: Request) -> Response:
     """The same for programs."""
-    return render.json_response(_load(request))
+    host = _load(request)
+    with request.app.state.store.read() as connection:
+        changed = host_files.list_(connection, host["id"], CHANGES)
+    return render.json_response({**host, "files": changed})
 
 
 def _load(request: Request) -> HostView:

@@ -88,11 +88,12 @@ def of_arguments(argv: list[str]) -> list[str]:
     return list(dict.fromkeys(path for path in paths if path.startswith("/")))
 
 
-def daemons(proc: Path = procfs.PROC) -> Iterator[int]:
-    """The runtimes' daemons of the host that run now. Reads the name of every process."""
+def daemons(proc: Path = procfs.PROC, *, kubelet: bool = False) -> Iterator[int]:
+    """The runtimes' daemons of the host that run now, and its kubelet if asked. Reads the name of every process."""
+    names = _DAEMONS | _CRI_DAEMONS | ({"kubelet"} if kubelet else set())
     for pid in procfs.pids(proc):
         name = procfs.comm(pid, proc)
-        if name not in _DAEMONS | _CRI_DAEMONS or not _of_host(pid, proc):
+        if name not in names or not _of_host(pid, proc):
             continue
         known = procfs.cmdline(pid, proc) if name == "podman" else None
         if name != "podman" or (known and serves(known[0])):

@@ -92,6 +92,11 @@ class Asking:
         step = _step(event.head.pid, event.head.start, event.parent.mnt, event.task)
         return self._of(step, event.task, event.ancestry, event.head.time)
 
+    def writer(self, step: Step, told: Told, exe: str | None, argv: list[str] | None) -> Caller:
+        """Whom a process belongs to that was looked at when the kernel told of it."""
+        self._lineage.remember(step, exe, argv)
+        return self._callers.of(step, told)
+
     def of_daemon_at(self, place: str, at: int) -> Asked:
         """Of what the daemon whose socket is at `place` did at a time by its clock, ns."""
         self.clients.look()

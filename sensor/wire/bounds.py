@@ -22,3 +22,5 @@ MAX_ADDRESSES: Final = 16
 """Addresses that are told of one container."""
 MAX_SETTINGS: Final = 256
 """Most mounts, devices, ports or names in one setting of a container; the rest is cut by the sensor."""
+MAX_DIFFERENCE: Final = 200
+"""Most lines of what differs in one file; `difference_cut` says when there were more."""

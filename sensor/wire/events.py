@@ -8,6 +8,8 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from sensor.wire.parts import (
     Ancestor,
     Container,
+    FileOf,
+    FileState,
     Login,
     Means,
     Missing,
@@ -277,6 +279,28 @@ class Configuration(_Event):
     """Why not all who were connected can be known, in words."""
 
 
+class HostFile(_Event):
+    """A configuration file of a runtime on the host, or its daemon's command line, is another than before."""
+
+    kind: Literal["file"]
+    runtime: FileOf
+    path: str
+    """"command line of dockerd" where it is no file."""
+    before: FileState | None
+    """None: there was no such file."""
+    after: FileState | None
+    """None: it is gone."""
+    difference: list[str]
+    """Lines as of a unified difference, without secrets; none where only who may write it differs, or a secret."""
+    difference_cut: bool
+    unwatched: bool
+    """It became so while no sensor watched."""
+    caller: Caller | None
+    """The process that wrote it last."""
+    caller_unknown: str | None
+    """Why it is not known who wrote it, in words."""
+
+
 class Record(_Event):
     """What a runtime says happened. `time` is by the runtime's clock, `mono` when the sensor read it.
 
@@ -351,6 +375,7 @@ Event = (
     | Contact
     | Connection
     | Configuration
+    | HostFile
     | Record
     | AgentNote
 )
@@ -370,6 +395,7 @@ EVENT_TYPES: Final[dict[str, type]] = {
     "contact": Contact,
     "connection": Connection,
     "configuration": Configuration,
+    "file": HostFile,
     "record": Record,
     "agent": AgentNote,
 }
