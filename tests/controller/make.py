@@ -245,6 +245,14 @@ def connection(sequence: int, **more: Any) -> dict[str, Any]:
     return _event("connection", sequence, HOST, **{**known, **more})
 
 
+def file(sequence: int, **more: Any) -> dict[str, Any]:
+    """A configuration file of a runtime that was changed."""
+    known = {
+        name: value for name, value in EVENTS["file"].items() if name not in {"id", "time", "mono", "kind"}
+    }
+    return _event("file", sequence, HOST, **{**known, **more})
+
+
 def one_of_each() -> list[dict[str, Any]]:
     """An event of every kind that the wire knows, of one host."""
     made = [
@@ -264,6 +272,7 @@ def one_of_each() -> list[dict[str, Any]]:
         record(14),
         contact(15),
         connection(16),
+        file(17),
     ]
     assert {each["kind"] for each in made} == set(wire.EVENT_TYPES)
     return made
