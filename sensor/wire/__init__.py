@@ -41,7 +41,6 @@ from sensor.wire.events import (
     Escape,
     Event,
     Exit,
-    HostFile,
     Loss,
     Record,
     SessionEnd,
@@ -49,6 +48,7 @@ from sensor.wire.events import (
     Stop,
     Update,
 )
+from sensor.wire.files import FileOf, FileState, HostFile
 from sensor.wire.messages import (
     Ack,
     Batch,
@@ -66,8 +66,6 @@ from sensor.wire.parts import (
     NAMESPACES,
     Ancestor,
     Container,
-    FileOf,
-    FileState,
     Login,
     Means,
     Missing,

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
+from sensor.wire.files import HostFile
 from sensor.wire.parts import (
     Ancestor,
     Container,
-    FileOf,
-    FileState,
     Login,
     Means,
     Missing,
@@ -277,28 +276,6 @@ class Configuration(_Event):
     """Who was connected to the daemon that did it, of whom one has asked for it."""
     clients_unseen: NotRequired[str | None]
     """Why not all who were connected can be known, in words."""
-
-
-class HostFile(_Event):
-    """A configuration file of a runtime on the host, or its daemon's command line, is another than before."""
-
-    kind: Literal["file"]
-    runtime: FileOf
-    path: str
-    """"command line of dockerd" where it is no file."""
-    before: FileState | None
-    """None: there was no such file."""
-    after: FileState | None
-    """None: it is gone."""
-    difference: list[str]
-    """Lines as of a unified difference, without secrets; none where only who may write it differs, or a secret."""
-    difference_cut: bool
-    unwatched: bool
-    """It became so while no sensor watched."""
-    caller: Caller | None
-    """The process that wrote it last."""
-    caller_unknown: str | None
-    """Why it is not known who wrote it, in words."""
 
 
 class Record(_Event):

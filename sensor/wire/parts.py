@@ -154,23 +154,6 @@ class Settings(TypedDict):
     """The health checks, exec probes and hooks that it declares, as command lines without secrets."""
 
 
-FileOf = Literal["docker", "containerd", "podman", "kubelet", "cri-o", "cni", "other"]
-"""Whose configuration a file is."""
-
-
-class FileState(TypedDict):
-    """A file as it was, without what it holds."""
-
-    digest: str
-    """SHA-256, hex, of all of it."""
-    size: int
-    uid: int
-    mode: int
-    """Permission bits."""
-    modified: int
-    """Like `time`, by the host's clock; whoever may write the file may set it."""
-
-
 class Request(TypedDict):
     """What a Kubernetes API server was asked, by its audit (audit.k8s.io/v1, one stage of one request).
 
