@@ -116,7 +116,7 @@ def list_(state: State, *, json_: bool) -> None:
         "STATE": _state,
         "HEARD": lambda row: when(max((each["heard"] for each in row["sources"]), default=None)),
         "LATE": lambda row: _seconds(row, "delay_ns"),
-        "CLOCK": lambda row: _seconds(row, "ahead_ns", "ahead "),
+        "CLOCK": _clock,
         "RECORDS": lambda row: str(row["records"]),
         "GAPS": lambda row: str(sum(each["gaps"] for each in row["sources"])),
         "REFUSED": lambda row: _counts(row["refused"]),
@@ -266,6 +266,11 @@ def _state(row: ClusterView) -> str:
 def _seconds(row: ClusterView, name: str, prefix: str = "") -> str:
     longest: int = max((each[name] for each in row["sources"]), default=0)  # type: ignore[literal-required]
     return f"{prefix}{longest / 1e9:.1f} s" if longest else output.UNKNOWN
+
+
+def _clock(row: ClusterView) -> str:
+    ahead = _seconds(row, "ahead_ns", "ahead ")
+    return _seconds(row, "behind_ns", "behind ") if ahead == output.UNKNOWN else ahead
 
 
 def _counts(counts: dict[str, int]) -> str:

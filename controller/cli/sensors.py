@@ -111,7 +111,7 @@ def _page(found: HostView) -> None:
             ("open alerts", str(found["open_alerts"])),
             ("lost", _counts(found["losses"])),
             ("refused", _counts(found["refused"])),
-            *(("degraded", text(sentence)) for sentence in (beat["degraded"] if beat else ())),
+            *(("degraded", text(sentence)) for sentence in _amiss(found)),
         ]
     )
     if found["losses_by_container"]:
@@ -163,8 +163,13 @@ def _state(row: HostView) -> str:
         return "enrolled"
     if time.time_ns() - row["last_seen_ns"] > SILENT_AFTER_S * 1_000_000_000:
         return "silent"
+    return "degraded" if _amiss(row) else "ok"
+
+
+def _amiss(row: HostView) -> list[str]:
+    """What its sensor says of itself, and what is amiss with the records that it hears."""
     heartbeat = row["heartbeat"]
-    return "degraded" if heartbeat and heartbeat["degraded"] else "ok"
+    return [*(heartbeat["degraded"] if heartbeat else ()), *row["sources_amiss"]]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ from controller.store import (
     unseen,
     unseen_requests,
 )
+from controller.store.hearing import Hearing
 from controller.store.raising import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Joining:
         self._who: dict[str, set[str]] = {}
         """Visits of which it is to be said who they were by, by host."""
         self._execs: dict[str, set[str]] = {}
+        self._hearing = Hearing()
 
     def take(self, connection: Connection, host: str, event: Event, now: int) -> None:
         """An entry or attempt, with what is known of it by now, or a record; others do not matter."""
@@ -58,6 +60,7 @@ class Joining:
         elif event["kind"] == "record" and event["action"].startswith("source_"):
             attribution.hear(connection, host, event)
         elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC:
+            self._hearing.take(connection, host, event)
             container = event["container_id"]
             unseen.expect(connection, host, event, now)
         if container is not None:
@@ -105,6 +108,7 @@ class Joining:
         self._pods.clear()
         self._who.clear()
         self._execs.clear()
+        self._hearing.forget()
 
 
 def due(connection: Connection, now: int) -> bool:

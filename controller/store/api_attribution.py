@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select, update
 
 from controller.detect import api_join, join
 from controller.detect.api_join import Asked, Hearing, Wanted
+from controller.store import audit_sources as audit_source
 from controller.store.dialect import put
 from controller.store.records import MAX_POD
 from controller.store.schema import api_attributions, audit_sources, hosts, records, sessions
@@ -239,8 +240,9 @@ def _asked(connection: Connection, pod: str, span: tuple[int, int], heard: set[s
     near = (_r.c.pod == pod) & _r.c.time.between(*span) & _r.c.host.in_(heard)
     query = select(_r.c.host, _r.c.body).where(near).order_by(_r.c.time.desc()).limit(3 * MAX_NEAR)
     ahead: dict[str, int] = {}
-    for row in connection.execute(select(_s.c.host, _s.c.ahead)):
-        ahead[row.host] = max(ahead.get(row.host, 0), row.ahead)
+    for row in connection.execute(select(_s.c.host, _s.c.ahead, _s.c.behind)):
+        off = row.ahead or -audit_source.lag(row.behind)
+        ahead[row.host] = max(ahead.get(row.host, off), off)
     found: dict[str, Asked] = {}
     for host, body in connection.execute(query):
         request = body["request"]

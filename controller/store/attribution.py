@@ -256,7 +256,13 @@ def hear(connection: Connection, host: str, event: Event) -> None:
         "away": None,
         "delay": row["delay"] if row else 0,
         "owner": event["owner"],
+        **{name: row[name] if row else 0 for name in ("entry_delay", "gaps", "late", "ahead")},
+        **{name: row[name] if row else None for name in ("gap", "up")},
     }
+    if event["action"] == "source_gap":
+        made |= {"gap": event["time"], "gaps": made["gaps"] + 1}
+    elif event["action"] == "source_up":
+        made["up"] = event["time"]
     if event["action"] == "source_away":
         made |= {"away": event["time"], "since": row["since"] if row else event["time"]}
         made["owner"] = row["owner"] if row else event["owner"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _s = audit_sources
 EXECS: Final = frozenset({"pods/exec", "pods/attach"})
 """What an audit that tells of execs has told of."""
+BATCH_NS: Final = 30 * 10**9
+"""How long an API server collects a batch, unless it is told otherwise (--audit-webhook-batch-max-wait)."""
 OF_THE_PAST_NS: Final = 600 * 10**9
 """What is told so late is of the past, a log that is read from its beginning, and says nothing of the usual delay."""
 
@@ -42,6 +44,8 @@ class AuditSourceView(TypedDict):
     """How late it tells, the longest of late."""
     ahead_ns: int
     """How far its clock is before the controller's, at least."""
+    behind_ns: int
+    """How far its clock is behind the controller's, at least: what is beyond the usual delay of a batch."""
     tells_of_execs: bool
     """Whether it has ever told of one: a policy may leave them out."""
     tells_early: bool
@@ -80,6 +84,7 @@ def heard(
             "away": None,
             "delay": before,
             "ahead": join.learned(row["ahead"] if row else 0, max(0, said[1] - received)),
+            "behind": _least(row["behind"] if row else None, max(0, received - said[1])),
             "execs": row["execs"] if row else None,
             "early": row["early"] if row else None,
             "gaps": row["gaps"] if row else 0,
@@ -87,6 +92,18 @@ def heard(
             "trusted": row["trusted"] if row else 0,
         },
     )
+
+
+def _least(known: int | None, seen: int) -> int:
+    """The least delay of late: at once when it shrinks, slowly when it grows; what is of the past says nothing."""
+    if known is None:
+        return seen if seen < OF_THE_PAST_NS else 0
+    return known if seen >= OF_THE_PAST_NS else min(seen, known + max(0, seen - known) // 32)
+
+
+def lag(behind: int) -> int:
+    """How far a clock is behind, by the least delay of late. Within a batch's usual wait it may be right."""
+    return max(0, behind - BATCH_NS)
 
 
 def take(connection: Connection, host: str, event: Mapping[str, Any], now: int) -> None:
@@ -139,6 +156,7 @@ def all_(connection: Connection) -> dict[str, list[AuditSourceView]]:
                 "away_ns": row["away"],
                 "delay_ns": row["delay"],
                 "ahead_ns": row["ahead"],
+                "behind_ns": lag(row["behind"]),
                 "tells_of_execs": row["execs"] is not None,
                 "tells_early": row["early"] is not None,
                 "gaps": row["gaps"],

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from sqlalchemy import and_, func, select
 
-from controller.store import query
+from controller.store import hearing, query
 from controller.store.schema import containers, hosts, record_sources, records
 from controller.store.unseen_table import unseen
 from controller.store.views import rfc3339
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 1000
 """Latest sayings of a source from which its usual delay is told."""
-AHEAD_NS: Final = 1_000_000_000
-"""A clock that is further ahead puts records and visits into the wrong order."""
 _u, _s, _r = unseen, record_sources, records
 
 
@@ -185,7 +184,7 @@ def _source(connection: Connection, row: RowMapping) -> SourceView:
         "entry_delay_ns": row["entry_delay"],
         "degraded": [],
     }
-    view["degraded"] = _degraded(view)
+    view["degraded"] = [*_away(view), *hearing.amiss(dict(row), time.time_ns())]
     return view
 
 
@@ -199,16 +198,11 @@ def _latest(connection: Connection, row: RowMapping, action: str) -> dict[str, A
     return found
 
 
-def _degraded(source: SourceView) -> list[str]:
-    said = []
-    if source["away"] is not None:
-        since = f"{source['away'][:19]}Z"
-        said.append(f"{source['source']} at {source['place']} is not listened to since {since}")
-    if source["ahead_ns"] > AHEAD_NS:
-        said.append(
-            f"the clock of {source['source']} is {source['ahead_ns'] / 1e9:.1f} s ahead of its host's"
-        )
-    return said
+def _away(source: SourceView) -> list[str]:
+    if source["away"] is None:
+        return []
+    since = f"{source['away'][:19]}Z"
+    return [f"{source['source']} at {source['place']} is not listened to since {since}"]
 
 
 def _unseen(row: RowMapping) -> UnseenView:

@@ -128,5 +128,7 @@ class HostView(TypedDict):
     refused: dict[str, int]
     """What the controller refused of this host, by cause."""
     open_alerts: int
+    sources_amiss: list[str]
+    """What somebody should know of how its runtimes' records are heard: gaps, lateness, clocks."""
     notes: list[NoteView]
     """The latest of what its sensor noted, the latest first. A list leaves it empty."""

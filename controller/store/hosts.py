@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select, update
 
-from controller.store import counters, losses, notes, schema
+from controller.store import counters, hearing, losses, notes, schema
 from controller.store.fleet_views import HostView
 from controller.store.views import OPEN_STATES, rfc3339
 
@@ -85,6 +86,7 @@ def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]
     lost = losses.by_host(connection)
     refused = _refused(connection)
     alerts = _open_alerts(connection)
+    heard = hearing.of_hosts(connection, time.time_ns())
     return [
         {
             "id": row["id"],
@@ -111,6 +113,7 @@ def _views(connection: Connection, rows: Sequence[RowMapping]) -> list[HostView]
             "losses_of_other_containers": 0,
             "refused": refused.get(row["id"], {}),
             "open_alerts": alerts.get(row["id"], 0),
+            "sources_amiss": heard.get(row["id"], []),
             "notes": [],
         }
         for row in rows

@@ -41,6 +41,7 @@ REVISIONS: Final = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

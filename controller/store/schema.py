@@ -300,6 +300,11 @@ record_sources = Table(
     Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
     Column("owner", BigInteger, nullable=False, server_default="0"),  # the uid that the daemon runs as
     Column("entry_delay", BigInteger, nullable=False, server_default="0"),  # of entries, after its records
+    Column("gaps", BigInteger, nullable=False, server_default="0"),
+    Column("gap", BigInteger),  # when the latest was, by the host's clock
+    Column("up", BigInteger),  # when it was found last, by the host's clock
+    Column("late", BigInteger, nullable=False, server_default="0"),  # from its saying to its being read
+    Column("ahead", BigInteger, nullable=False, server_default="0"),  # its clock before the host's, at least
 )
 
 attributions = Table(
@@ -338,6 +343,7 @@ audit_sources = Table(
     Column("away", BigInteger),
     Column("delay", BigInteger, nullable=False),  # how late it tells, the longest of late
     Column("ahead", BigInteger, nullable=False),  # how far its clock is before the controller's, at least
+    Column("behind", BigInteger, nullable=False, server_default="0"),  # how late it is at the least, of late
     Column("execs", BigInteger),  # since when it is known to tell of execs
     Column("early", BigInteger),  # since when it is known to tell of them before they end
     Column("gaps", BigInteger, nullable=False, server_default="0"),

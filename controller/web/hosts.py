@@ -88,7 +88,7 @@ def condition(host: HostView, now: int) -> dict[str, Any]:
         return _revoked(host)
     if host["last_seen_ns"] is None:
         return {"name": "never seen", "why": ["It was enrolled but has not spoken yet."]}
-    why = list(beat["degraded"]) if beat else []
+    why = [*(beat["degraded"] if beat else ()), *host["sources_amiss"]]
     if host["skew_ns"] is not None and abs(host["skew_ns"]) > SKEWED_NS:
         why.append("Its clock is off: the times of its events do not compare with those of other hosts.")
     if now - host["last_seen_ns"] > SILENT_S * 1_000_000_000:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controller.detect import api_join
 from controller.detect.api_join import Asked, Hearing, Wanted
+from controller.store import audit_sources
 
 S = 10**9
 NOW = 1000 * S
@@ -35,6 +36,18 @@ asked = st.builds(
 
 def unique(each, name):
     return st.lists(each, max_size=6, unique_by=lambda one: getattr(one, name))
+
+
+@pytest.mark.parametrize(
+    ("delays", "behind"),
+    [([5], 0), ([300], 270), ([300, 2], 0), ([2, 300], 0), ([700], 0)],
+)
+def test_an_audit_that_is_always_late_has_a_clock_behind(delays, behind):
+    """What is late once was told late; a log of the past says nothing."""
+    least = None
+    for delay in delays:
+        least = audit_sources._least(least, delay * S)
+    assert audit_sources.lag(least) == behind * S
 
 
 @given(unique(wanted, "session"), unique(asked, "request"), st.randoms())

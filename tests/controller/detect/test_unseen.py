@@ -11,7 +11,7 @@ from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.unseen import Evidence, explain
 from controller.detect.worker import Worker
-from controller.store import counters
+from controller.store import counters, hearing, hosts
 from controller.store.schema import alert_history, alerts, findings
 from controller.store.unseen_table import unseen
 from tests.controller import make
@@ -86,6 +86,27 @@ def test_an_exec_that_was_seen_leaves_nothing(here):
     here.comes(note("started"), said("exec_create"), said(), ENTRY, said("exec_die", code=0))
     here.passes(10)
     assert here.made.rows(unseen) == here.made.rows(alerts) == []
+
+
+def test_how_a_source_is_heard_is_learned_and_said_of_its_host(here):
+    at = ENTRY["time"]
+    of_it = {"container_id": None, "exec_id": None}
+    up = said("source_up", **of_it, time=at - 10**9)
+    here.comes(up, said(read=at + 5 * 10**7), said(read=at - 3 * 10**9))
+    here.comes(said(time=at - 600 * 10**9, read=at))  # of before it was up: late for that reason
+    with here.made.store.read() as connection:
+        (amiss,) = hearing.of_hosts(connection, at).values()
+    assert amiss == ["the clock of docker at /run/docker.sock is 3.0 s ahead of its host's"]
+    here.comes(said("source_gap", **of_it, time=at, detail={"why": "lost"}), said(read=at + 90 * 10**9))
+    with here.made.store.read() as connection:
+        (host,) = [each for each in hosts.list_(connection) if each["id"] == HOST]
+        later = hearing.of_hosts(connection, at + 2 * hearing.FRESH_NS)
+        soon = hearing.of_hosts(connection, at)
+    told = " ".join(later[HOST])
+    assert "90 s late, or its clock is behind" in told
+    assert "was missed" not in told
+    assert "was missed" in " ".join(soon[HOST])
+    assert len(host["sources_amiss"]) >= 2
 
 
 def test_a_health_check_has_an_entry_though_no_attribution(here):

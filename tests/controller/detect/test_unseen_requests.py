@@ -14,7 +14,7 @@ from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.worker import Worker
 from controller.store import audit_sources, coverage
-from controller.store.schema import alerts, containers, findings, hosts
+from controller.store.schema import alerts, api_attributions, containers, findings, hosts
 from controller.store.unseen_table import unseen
 from sensor.wire import audit
 from sensor.wire.redact import Redactor
@@ -69,8 +69,8 @@ class Here:
         while self.worker.run_once():
             pass
 
-    def asks(self, *events):
-        heard = (AT - S, AT)
+    def asks(self, *events, behind=0):
+        heard = (AT - S - behind, AT - behind)
         self.made.store.write(lambda one: audit_sources.heard(one, "k1", "webhook", heard, self.now))
         self.comes(*events, host="k1")
 
@@ -164,3 +164,13 @@ def test_a_cluster_that_was_forgotten_in_between_is_no_trouble(here):
     here.made.store.write(lambda connection: connection.execute(update(hosts).values(revoked=1)))
     here.passes(20)
     assert len(here.rows(unseen)) == 1
+
+
+def test_an_audit_whose_clock_is_minutes_behind_is_joined_all_the_same(here):
+    here.asks(granted(after=-200 * S), behind=200 * S)
+    here.comes(visit(2))
+    here.passes(20)
+    (row,) = here.rows(api_attributions)
+    assert (row["status"], row["confidence"]) == ("recorded", "strong")
+    with here.made.store.read() as connection:
+        assert audit_sources.all_(connection)["k1"][0]["behind_ns"] == 170 * S

@@ -24,6 +24,7 @@ def test_an_exec_that_was_not_seen_stands_on_the_page_and_in_its_twin_and_on_the
     host = fleet.enrol("blind")
     events = [
         make.agent(1),
+        make.activity(5),
         make.record(2, "source_up", container_id=None, exec_id=None, command=None),
         make.record(3, "exec_start", command="<b>id"),
         make.record(4, "exec_die", code=0, command=None),
