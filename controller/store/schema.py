@@ -300,11 +300,8 @@ record_sources = Table(
     Column("delay", BigInteger, nullable=False),  # how late its records come after the visits
     Column("owner", BigInteger, nullable=False, server_default="0"),  # the uid that the daemon runs as
     Column("entry_delay", BigInteger, nullable=False, server_default="0"),  # of entries, after its records
-    Column("gaps", BigInteger, nullable=False, server_default="0"),
-    Column("gap", BigInteger),  # when the latest was, by the host's clock
-    Column("up", BigInteger),  # when it was found last, by the host's clock
-    Column("late", BigInteger, nullable=False, server_default="0"),  # from its saying to its being read
-    Column("ahead", BigInteger, nullable=False, server_default="0"),  # its clock before the host's, at least
+    *(Column(each, BigInteger, nullable=False, server_default="0") for each in ("gaps", "late", "ahead")),
+    *(Column(each, BigInteger) for each in ("gap", "up")),  # the latest, by the host's clock
 )
 
 attributions = Table(
