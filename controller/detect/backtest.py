@@ -8,15 +8,17 @@ exception or approval withheld counts as found, for the rule did fire.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict
 
 from sqlalchemy import select
 
-from controller.detect import alerts, asking, visits
+from controller.detect import alerts, asking, baseline, own, visits
+from controller.detect.baseline import Normal
 from controller.detect.engine import Engine
 from controller.detect.rule import ALONE, JUDGED, Around, Severity, Visit
 from controller.policy.knobs import Knobs
-from controller.store import visitors
+from controller.store import baselines, visitors
 from controller.store.completion import completed_all
 from controller.store.policy_schema import withheld
 from controller.store.schema import alerts as alerts_table
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 CHUNK: Final = 500
 END: Final = 2**62
 """Beyond any sequence number: a visit as it is known today."""
+
+INSIDE: Final = frozenset({"connection", "contact"})
+"""Kinds that belong to a visit or to none."""
 
 Outcome = Literal["new", "gone", "same", "graver", "milder"]
 
@@ -81,7 +86,7 @@ def backtest(
     names = {row.id: row.name for row in connection.execute(select(hosts.c.id, hosts.c.name))}
     now: dict[str, _Found] = {}
     judged = 0
-    if detection.kinds & JUDGED:
+    if detection.kinds & (JUDGED | INSIDE):
         for session, host in _sessions(connection, since, until):
             _add(now, session, host, _visit(connection, engine, session, host, knobs))
             judged += 1
@@ -104,20 +109,34 @@ def _visit(connection: Connection, engine: Engine, session: str, host: str, knob
     past = visitors.StoredPast(connection, session, visited.entry["time"])
     visited.around = Around(host, knobs, past)
     found = [each for visit, event in visited.judged() for each in engine.evaluate(visit, event)]
+    mine = (events.c.session == session) & events.c.kind.in_(INSIDE)
+    others = connection.execute(
+        select(events.c.body).where(mine).order_by(events.c.seq).limit(CHUNK)
+    ).scalars()
+    for event, _ in completed_all(connection, list(others)):
+        found += engine.evaluate(visited.now(), event)
     return alerts.admit(visited.entry, (), found)[0]
 
 
 def _lone(
     connection: Connection, engine: Engine, host: str, event: Mapping[str, object], knobs: Knobs
 ) -> tuple[str, list[Raised]]:
+    normal = Normal()
     if event["kind"] == "record":
         if not asking.speaks(connection, event):
             return "", []
         event = asking.known(connection, host, event)
         subject, earlier = asking.subject(host, event), asking.refused_before(connection, event)
+    elif event["kind"] == "activity":
+        event = own.Own().known(connection, host, event)
+        subject, earlier = alerts.subject(host, event), ()
+        named = baseline.subjects(event["container"])  # type: ignore[arg-type]
+        normal = baselines.normal(connection, named, time.time_ns())
     else:
         subject, earlier = alerts.subject(host, event), ()
-    return subject, engine.evaluate(Visit(subject, None, earlier=earlier, around=Around(host, knobs)), event)
+    return subject, engine.evaluate(
+        Visit(subject, None, earlier=earlier, around=Around(host, knobs), normal=normal), event
+    )
 
 
 def _sessions(connection: Connection, since: int, until: int) -> Iterator[tuple[str, str]]:
@@ -147,7 +166,7 @@ def _alone(
             return
         whole = completed_all(connection, [row.body for row in rows])
         for row, (body, _) in zip(rows, whole, strict=True):
-            if body["kind"] == "record" or body.get("container") is not None:
+            if body["kind"] in {"record", "activity"} or body.get("container") is not None:
                 yield row.host, body
         last = rows[-1].seq
 

@@ -67,6 +67,10 @@ class Detection:
     rule: Callable[[Visit, Event], Finding | None]
     kinds: frozenset[str] = JUDGED
     """The kinds of event that its rule is asked about."""
+    span: int = 0
+    """How far its rule remembers what it was shown, ns: so much is shown to it again after a restart."""
+    remembers: frozenset[str] = frozenset()
+    """Of which kinds."""
     document: str | None = None
     """Of a detection that has no folder of its own: what stands for its strategy document."""
 

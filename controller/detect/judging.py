@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from controller.detect import alerts, joining
+from controller.detect import alerts, joining, warming
 from controller.detect.alerting import Alerting
 from controller.detect.held import Held
 from controller.detect.joining import Joining
@@ -49,6 +49,7 @@ class Judging:
         self._unvisited = Unvisited(engine, policy, self._alerting, clock)
         self._visits = Visits()
         self._held: Held | None = None
+        self._warm = False
         self._joining = Joining()
         self._batches = 0
         self._names: Mapping[str, str] = {}
@@ -69,6 +70,8 @@ class Judging:
         """A transaction begins after the event `position`; `names` are those of the hosts by their ids."""
         if self._held is None:
             self._held = Held.load(connection, position, self._clock())
+        if not self._warm:
+            self._warm, _ = True, warming.warm(connection, self._engine.detections, position)
         if self._policy.refresh(connection):
             self._visits.forget()  # they hold windows as they were
         self._names = names

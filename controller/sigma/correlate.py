@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Correlation rules: event_count, value_count, temporal and temporal_ordered over what other rules match.
 
-Windows are kept in memory, bounded, by the events' own time: after a restart a window begins anew. An event that is
-judged again, because more is known of it, counts once.
+Windows are kept in memory, bounded, by the events' own time; after a restart they are filled again from the store (see
+controller.detect.warming). An event that is judged again, because more is known of it, counts once.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Window:
         """`condition`: the operator's name and the number, of counts."""
         self._type = type_
         self._bases = bases
-        self._span = span_ns
+        self.span: Final = span_ns
         self._condition = condition
         self._groups: OrderedDict[tuple[str, ...], deque[Hit]] = OrderedDict()
 
@@ -84,13 +84,13 @@ class Window:
         if not any(each.event == hit.event and each.base == hit.base for each in hits):
             hits.append(hit)
         newest = max(each.time for each in hits)
-        while hits and hits[0].time < newest - self._span:
+        while hits and hits[0].time < newest - self.span:
             hits.popleft()
-        return [each for each in hits if hit.time - self._span <= each.time <= hit.time]
+        return [each for each in hits if hit.time - self.span <= each.time <= hit.time]
 
     def _judge(self, hits: Sequence[Hit], key: tuple[str, ...]) -> str | None:
         of = f" for {', '.join(key)}" if key else ""
-        within = f"within {self._span // 1_000_000_000} s{of}"
+        within = f"within {self.span // 1_000_000_000} s{of}"
         if self._type in {"temporal", "temporal_ordered"}:
             names = [each.name for each in self._bases]
             ordered = [each.base for each in sorted(hits, key=lambda each: each.time)]

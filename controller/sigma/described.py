@@ -80,6 +80,8 @@ def matched(kind: str, asked: tuple[str, ...], event: Event) -> tuple[str, ...]:
             "request.name",
         ),
     }[kind]
+    if event["kind"] == "connection":
+        paths = ("process.exe", "address", "port", "protocol")
     own = tuple(each for each in asked if each.startswith(fields.OWN))
     return ("exe", "argv", *own) if event["kind"] == "activity" and kind == "process" else (*paths, *own)
 

@@ -131,10 +131,11 @@ _PROCESS: Final[dict[str, Reader]] = {
     "logonuser": _path("login.user", "login.uid"),
 }
 _NETWORK: Final[dict[str, Reader]] = {
-    "image": _path("exe", "filename"),
-    "commandline": _joined("argv"),
-    "user": _path("uid"),
-    "processname": _path("comm"),
+    "image": _path("exe", "filename", "process.exe"),
+    "commandline": _joined("argv", "process.argv"),
+    "user": _path("uid", "process.uid"),
+    "processname": _path("comm", "process.comm"),
+    "processid": _path("process.pid"),
     "destinationip": _path("address"),
     "destinationport": _path("port"),
     "destinationisipv6": _is_six,
@@ -173,7 +174,7 @@ FIELDS: Final = {"process": _PROCESS, "network": _NETWORK, "kubernetes": _KUBERN
 
 KINDS: Final = {
     "process": frozenset({"entry", "escape", "command", "activity"}),
-    "network": frozenset({"activity"}),
+    "network": frozenset({"activity", "connection"}),
     "kubernetes": frozenset({"record"}),
 }
 """The kinds of event that stand for each kind of log."""
@@ -183,6 +184,8 @@ def concerns(kind: str, event: Event) -> bool:
     """Whether the event is one of this kind of log."""
     if event["kind"] == "activity":
         return bool(event["what"] == ("connect" if kind == "network" else "exec"))
+    if event["kind"] == "connection":
+        return event["what"] in {"connect", "send"}
     if event["kind"] == "record":
         return event.get("request") is not None
     return event.get("process") is not None

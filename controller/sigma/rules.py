@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_FILE: Final = 1024 * 1024
 MAX_TOLD: Final = 10_000
+TOLD_NS: Final = 3600 * 1_000_000_000
+"""What a container goes on doing is counted each minute: who looks back an hour knows what was told of it."""
 COUNTED: Final = frozenset({"event_count", "value_count"})
 TOGETHER: Final = frozenset({"temporal", "temporal_ordered"})
 
@@ -199,7 +201,8 @@ def _correlate(documents: list[_Document], mapped: dict[str, Mapped], loaded: Lo
         else:
             kinds = frozenset().union(*(fields.KINDS[each.kind] for each in bases.values()))
             judge = _correlated(rule, windows, bases)
-            loaded.detections.append(described(rule, document.path, document.text, judge, kinds))
+            made = described(rule, document.path, document.text, judge, kinds)
+            loaded.detections.append(replace(made, span=windows.span, remembers=kinds))
             if not rule.generate:
                 silent |= {id(each) for each in bases.values()}
     return silent
@@ -266,7 +269,8 @@ def _detection(mapped: Mapped) -> Detection:
             matched(mapped.kind, mapped.asked, event),
         )
 
-    return described(mapped.rule, mapped.path, mapped.text, rule, fields.KINDS[mapped.kind])
+    made = described(mapped.rule, mapped.path, mapped.text, rule, fields.KINDS[mapped.kind])
+    return replace(made, span=TOLD_NS, remembers=made.kinds & {"activity"})
 
 
 def _counted(told: OrderedDict[tuple[str, str], str], event: Event) -> bool:

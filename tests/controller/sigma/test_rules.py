@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from controller.bus import EmbeddedBus
 from controller.cli import main
+from controller.detect.backtest import backtest
 from controller.detect.catalogue import load_all
 from controller.detect.engine import Engine
 from controller.detect.rule import Visit
 from controller.detect.worker import Worker
+from controller.policy.knobs import Knobs
 from controller.sigma.rules import load
 from controller.store import alerts
 from tests.controller import make
@@ -200,3 +202,65 @@ def test_the_engine_judges_them_beside_its_own_and_raises_alerts(store, host, lo
     own = next(each for session, each in found.items() if "/container/" in session)
     assert len(own["findings"]) == 1
     assert "169.254.169.254" in own["sentence"]
+
+
+def test_a_window_survives_a_restart(store, host):
+    """Two of three events are dealt with by one controller, the third by the next; nothing is found twice."""
+    bus = EmbeddedBus(store)
+    title = "Looks round three times"
+
+    def run(*events):
+        worker = Worker(store, bus, Engine([rule(load(RULES), title)]))
+        bus.append(host, list(events), make.BEGIN).result()
+        while worker.run_once():
+            pass
+        with store.read() as connection:
+            return sum(
+                len(alerts.show(connection, each["id"])["findings"]) for each in alerts.list_(connection)
+            )
+
+    assert run(make.entry(1), ran("/bin/id", sequence=2), ran("/bin/id", sequence=3)) == 0
+    assert run() == 0
+    assert run(ran("/bin/id", sequence=4)) == 1
+    assert run() == 1
+
+
+def test_what_a_container_goes_on_doing_is_not_found_again_after_a_restart(store, host, loaded):
+    bus = EmbeddedBus(store)
+    again = {"what": "connect", "address": "169.254.169.254", "port": 80, "protocol": "tcp"}
+
+    def run(*events):
+        worker = Worker(store, bus, Engine([rule(load(RULES), "To the metadata service")]))
+        bus.append(host, list(events), make.BEGIN).result()
+        while worker.run_once():
+            pass
+        with store.read() as connection:
+            return sum(
+                len(alerts.show(connection, each["id"])["findings"]) for each in alerts.list_(connection)
+            )
+
+    assert run(make.start(1), make.activity(5, **again)) == 1
+    assert run(make.activity(6, **again, count=9)) == 1
+
+
+def test_what_a_visitor_connects_to_is_a_network_connection(loaded):
+    event = EVENTS["connection"] | {
+        "what": "connect",
+        "address": "169.254.169.254",
+        "port": 80,
+        "protocol": "tcp",
+    }
+    assert fires(loaded, "To the metadata service", event)
+    assert not fires(loaded, "To the metadata service", event | {"what": "listen"})
+
+
+def test_a_backtest_of_a_network_rule_sees_what_containers_do_of_themselves(store, host, loaded):
+    bus = EmbeddedBus(store)
+    worker = Worker(store, bus, Engine([]))
+    bus.append(host, [make.start(1), connected("169.254.169.254")], make.BEGIN).result()
+    while worker.run_once():
+        pass
+    with store.read() as connection:
+        out = backtest(connection, rule(loaded, "To the metadata service"), 0, 2**62, Knobs())
+    assert [each["outcome"] for each in out.outcomes] == ["new"]
+    assert out.judged == 1
