@@ -41,6 +41,8 @@ _DOES: Final = {
     "pod_create": "created",
     "workload_write": "wrote",
     "grant": "wrote",
+    "role_write": "wrote",
+    "rbac_delete": "removed",
 }
 
 
@@ -140,7 +142,7 @@ def sentence(cluster: str, event: Event) -> str:
     if request["settings"] is not None:
         gravest = sorted(exposures(request["settings"]), key=lambda each: _NEARNESS.index(each.nearness))
         more = f": it {', '.join(each.phrase for each in gravest[:3])}"
-    if request["role"]:
+    if request["role"] and (request["subjects"] or request["grants"]):
         given = (
             f" gives {request['role']} to {', '.join(request['subjects'][:3])}" if request["subjects"] else ""
         )

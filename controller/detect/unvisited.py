@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from controller.detect import alerts, alone, asking, changes, host_files, own
+from controller.detect import alerts, alone, asking, changes, host_files, own, rights
 from controller.detect.rule import Around, Visit
 from controller.store import counters, raising, records, unseen
 from controller.store.visitors import StoredPast
@@ -59,7 +59,9 @@ class Unvisited:
                 asking.known(connection, host.id, event),
                 asking.refused_before(connection, event),
             )
-            about = Visit(asking.subject(host.id, event), None, earlier=earlier)
+            change = rights.judge(connection, host, event, self._policy.knobs)
+            around = Around(change=change)
+            about = Visit(asking.subject(host.id, event), None, earlier=earlier, around=around)
             self._judge(connection, host, event, about, asking.describe)
 
     def cover(self, connection: Connection, name: Callable[[str], Host], changed: Iterable[str]) -> None:

@@ -42,6 +42,7 @@ REVISIONS: Final = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sensor import wire
 
 _r = records
+_SAID: Final = ("authorised", "by", "reason")
 MAX_POD: Final = 520
 """Characters of the name of a pod with its namespace; Kubernetes' own bounds are 253 and 63."""
 
@@ -52,6 +53,8 @@ class RecordView(TypedDict):
     detail: dict[str, str]
     request: wire.Request | None
     """Of a Kubernetes API server's audit: what it was asked, and by whom."""
+    change: dict[str, Any] | None
+    """Of a role or binding: `before` and `after`, `authorised`, and `reason`; None of all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +208,5 @@ def _view(row: RowMapping) -> RecordView:
         "code": body["code"],
         "detail": body["detail"],
         "request": body.get("request"),
+        "change": row["change"] and {name: row["change"][name] for name in ("before", "after", *_SAID)},
     }

@@ -49,9 +49,8 @@ hosts = Table(
     Column("skew", BigInteger),  # host's clock minus the controller's, at the last message
     Column("heartbeat", JSON),  # the latest wire.Heartbeat
     Column("kind", String(16), nullable=False, server_default="host"),  # host | cluster: an API server
-    Column(
-        "cluster", String(64)
-    ),  # whose pods it runs, learned: the host or cluster that tells of its requests
+    # Whose pods it runs, learned: the host or cluster that tells of its requests.
+    Column("cluster", String(64)),
 )
 
 enrol_tokens = Table(
@@ -274,6 +273,7 @@ records = Table(
     Column("request", String(64)),  # names the request in all its stages, and whoever tells of it
     Column("user", String(256)),
     Column("place", String(1024)),  # of the source: a socket, a file
+    Column("change", JSON(none_as_null=True)),  # of roles and bindings: before, after, whether authorised
     Index(None, "time"),
     Index(None, "host", "container", "time"),
     Index(None, "host", "place", "time", "action"),  # what a source said is counted in here alone

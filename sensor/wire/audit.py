@@ -37,6 +37,7 @@ _CONNECTING: Final[Mapping[str, tuple[str, str, str, str]]] = {
 }
 """Requests that last: what they are called, and when they come, are answered, and end."""
 _WRITING: Final = {"create", "update", "patch"}
+_DELETING: Final = {"delete", "deletecollection"}
 _WORKLOADS: Final = {
     *(
         "daemonsets",
@@ -110,8 +111,8 @@ def _about(group: str, resource: str, verb: str) -> _Sayer | None:
         return writes.workload
     if group in {"", "apps", "batch", "extensions"} and resource in _WORKLOADS and verb in _WRITING:
         return writes.workload
-    if group == "rbac.authorization.k8s.io" and resource in _ROLES | writes.BINDINGS and verb in _WRITING:
-        return writes.grant
+    if group == "rbac.authorization.k8s.io" and resource in _ROLES | writes.BINDINGS:
+        return writes.grant if verb in _WRITING else writes.taken if verb in _DELETING else None
     return None
 
 

@@ -143,6 +143,17 @@ def _covers(resources: set[str], wanted: str) -> bool:
     return bool(resources & {wanted, "*", f"{whole}/*", f"*/{sub}", "*/*"})
 
 
+def rules(document: Mapping[str, Any]) -> str:
+    """All that a Role or ClusterRole allows, in one line: "get,list pods; create pods/exec"."""
+    said = []
+    for rule in items(document.get("rules")):
+        what = texts(rule.get("resources")) or texts(rule.get("nonResourceURLs"))
+        named = texts(rule.get("resourceNames"))
+        only = f" named {','.join(named)}" if named else ""
+        said.append(f"{','.join(texts(rule.get('verbs')))} {','.join(what)}{only}")
+    return "; ".join(said) or "nothing"
+
+
 def bound(document: Mapping[str, Any]) -> tuple[str | None, list[str], list[str]]:
     """Of a RoleBinding or ClusterRoleBinding: the role, to whom it is given, and what a built-in one leads to."""
     reference = part(document, "roleRef")

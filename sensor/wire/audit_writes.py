@@ -13,6 +13,8 @@ from sensor.wire.bounds import MAX_ARGS
 from sensor.wire.parts import Request
 
 BINDINGS: Final = {"rolebindings", "clusterrolebindings"}
+MAX_HELD: Final = 256
+"""Characters that are told of what a role or binding holds."""
 
 
 def _answered(
@@ -82,7 +84,7 @@ def workload(document: dict[str, Any], request: Request, _redact: Redact) -> Say
 
 
 def grant(document: dict[str, Any], request: Request, _redact: Redact) -> Saying | None:
-    """A role that leads into containers was written, or a role was given to somebody."""
+    """A role was given to somebody, or one was written: "grant" where it leads into containers, else "role_write"."""
     if request["stage"] == "RequestReceived":
         return None
     saying = made(document, request, "grant")
@@ -90,7 +92,19 @@ def grant(document: dict[str, Any], request: Request, _redact: Redact) -> Saying
     request["name"] = request["name"] or text(part(asked, "metadata").get("name"))
     if request["resource"] in BINDINGS:
         request["role"], request["subjects"], request["grants"] = objects.bound(asked)
+        if request["role"] or request["subjects"]:
+            given = f"{request['role'] or '?'} to {', '.join(request['subjects']) or 'nobody'}"
+            saying.detail["holds"] = given[:MAX_HELD]
         return saying
     kind = "ClusterRole" if request["resource"] == "clusterroles" else "Role"
     request["role"], request["grants"] = f"{kind}/{request['name']}", objects.rights(asked)
-    return saying if request["grants"] or not told else None
+    if "rules" in asked:
+        saying.detail["holds"] = objects.rules(asked)[:MAX_HELD]
+    if not request["grants"] and told:
+        saying.action = saying.action.replace("grant", "role_write", 1)
+    return saying
+
+
+def taken(document: dict[str, Any], request: Request, _redact: Redact) -> Saying | None:
+    """A role, or what gave one to somebody, was removed."""
+    return None if request["stage"] == "RequestReceived" else made(document, request, "rbac_delete")

@@ -267,6 +267,50 @@ def test_what_only_the_audit_shows_is_an_alert_of_its_own_once(cluster, shared):
     assert len([row for row in mine() if "pod_connection" in row["detections"]]) == 1
 
 
+def test_what_a_role_holds_is_told_before_and_after_and_whether_somebody_on_the_list_wrote_it(
+    cluster, shared
+):
+    role = {
+        "resource": "roles",
+        "apiGroup": "rbac.authorization.k8s.io",
+        "namespace": "shop",
+        "name": "reader",
+    }
+    more = {"stage": "ResponseComplete", "objectRef": role}
+
+    def written(verb, user, *verbs):
+        holds = {"requestObject": {"rules": [{"resources": ["pods"], "verbs": list(verbs)}]}} if verbs else {}
+        cluster.send(asked(**more, **holds, verb=verb, user=user, code=201))
+
+    def told(count):
+        rows = shared.read("records", "list", "--source", "kubernetes", "--limit", "1000")
+        mine = [each for each in rows if each["host"] == cluster.name and each["change"]]
+        return mine if len(mine) >= count else None
+
+    assert shared.run("knobs", "set", "AuthorizedAdminUsers", "kubernetes:alice").returncode == 0
+    try:
+        written("create", "alice", "get")
+        wait_for(lambda: told(1))
+        written("update", "eve", "get", "list")
+        wait_for(lambda: told(2))
+        written("delete", "eve")
+        wait_for(lambda: told(3))
+        found = told(3)
+    finally:
+        shared.run("knobs", "unset", "AuthorizedAdminUsers")
+    by_verb = {each["request"]["verb"]: each["change"] for each in found}
+    assert (by_verb["create"]["authorised"], by_verb["create"]["by"]) == (True, "principal")
+    assert by_verb["update"]["reason"] == "eve is not among the AuthorizedAdminUsers"
+    assert (by_verb["update"]["before"], by_verb["update"]["after"]) == ("get pods", "get,list pods")
+    assert (by_verb["delete"]["before"], by_verb["delete"]["after"]) == ("get,list pods", None)
+    rows = shared.read("alerts", "list", "--limit", "500")
+    mine = [
+        each for each in rows if cluster.name in each["sentence"] and "rbac_changed" in each["detections"]
+    ]
+    assert len(mine) == 1
+    assert "eve" in mine[0]["sentence"]
+
+
 def test_a_log_is_replayed_as_a_cluster_of_its_own_that_is_revoked_after(shared):
     done = shared.run("kubernetes", "replay", str(SAMPLES), "--name", "trial")
     assert done.returncode == 0, done.stderr

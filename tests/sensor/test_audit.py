@@ -209,6 +209,22 @@ def test_a_binding_says_to_whom_which_role_is_given():
     assert (saying.request["subjects"], saying.request["grants"]) == (["ServiceAccount/build/ci"], ["* *"])
 
 
+def test_every_write_of_a_role_is_told_with_what_it_holds_and_one_that_leads_nowhere_is_no_grant():
+    rules = [
+        {"resources": ["secrets"], "verbs": ["get", "list"]},
+        {"nonResourceURLs": ["/x"], "verbs": ["get"]},
+    ]
+    role = about("roles", group="rbac.authorization.k8s.io")
+    saying = say(**role, verb="update", stage="ResponseComplete", requestObject={"rules": rules})
+    assert (saying.action, saying.detail["holds"]) == ("role_write", "get,list secrets; get /x")
+    door = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}]
+    assert (
+        say(**role, verb="patch", stage="ResponseComplete", responseObject={"rules": door}).action == "grant"
+    )
+    assert say(**role, verb="delete", stage="ResponseComplete").action == "rbac_delete"
+    assert say(**role, verb="get", stage="ResponseComplete") is None
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
