@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from controller.cli import output
 from controller.emulation import script
 from controller.emulation.place import EmulationError
 
@@ -55,7 +56,11 @@ class Stage:
         from controller.store import emulations  # noqa: PLC0415 - help does not wait for it
 
         run = secrets.token_hex(6)
-        self._write(lambda at, now: emulations.begin(at, run, detection.id, self._runtime.name, now))
+        names, staged = (
+            (detection.id, self._runtime.name),
+            (script.knobs(detection.emulation), output.actor()),
+        )
+        self._write(lambda at, now: emulations.begin(at, run, *names, now, staged=staged))
         outcome = emulations.Outcome(False, error="interrupted")
         try:
             outcome = self._staged(detection, image, run)

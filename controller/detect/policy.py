@@ -8,6 +8,7 @@ was alerted before an exception was added stays alerted; what was withheld stays
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from controller.detect.held import open_means
@@ -17,7 +18,7 @@ from controller.policy import approval as windows
 from controller.policy import expression, knobs
 from controller.policy.fields import About, subject
 from controller.policy.principals import asker, principal
-from controller.store import approvals, audit, completion, exceptions, visitors
+from controller.store import approvals, audit, completion, emulations, exceptions, visitors
 from controller.store import knobs as kept_knobs
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Policy:
         """Visits as they were noted in the transaction under way."""
         self._exceptions: tuple[Excepted, ...] = ()
         self.knobs = knobs.read(self._settings)
+        self._staged = False
+        """Whether an emulation with knobs of its own may go on: the audit log has its beginning."""
         self.windows = False
         """Whether there is any approval."""
 
@@ -74,6 +77,7 @@ class Policy:
         self._exceptions = tuple(_active(connection))
         self.knobs = kept_knobs.in_force(connection, self._settings)
         self.windows = approvals.any_since(connection, 0)
+        self._staged = emulations.any_knobs(connection, time.time_ns())
         self._version = version
         return True
 
@@ -94,13 +98,21 @@ class Policy:
         if entry is None:
             visited.around = Around(host.id, self.knobs)
             return
+        in_force = self._staged_knobs(connection, host, entry) if self._staged else self.knobs
         row = _visitor(host, visited)
         if row is not None and self._noted.get(visited.session) != row:
             visitors.note_all(connection, [row])
             self._noted[visited.session] = row
         past = visitors.StoredPast(connection, visited.session, entry["time"])
         ref = approvals.ref(*visited.approved) if visited.approved else None
-        visited.around = Around(host.id, self.knobs, past, ref)
+        visited.around = Around(host.id, in_force, past, ref)
+
+    def _staged_knobs(self, connection: Connection, host: Host, entry: Event) -> knobs.Knobs:
+        """Of an emulation's container: the knobs in force, but for those that its run brings."""
+        container = entry["container"]
+        name = container["name"] or ""
+        mine = emulations.knobs_of(connection, host.id, container["id"], name, time.time_ns())
+        return knobs.over(self.knobs, mine) if mine else self.knobs
 
     def waits(self, connection: Connection, host: Host, visited: Visited, *, decided: bool = False) -> bool:
         """Whether it is not known yet who came in, and a window is open that may be his: judged when it is.

@@ -4,7 +4,7 @@
 It is given CONTAINER (the id), NAME, ENTER (the command that enters it, to be followed by options, the id and what to
 run) and INIT_PID (the container's first process, as a pid of the host). Its first comment says what it does, and a line
 "# Runtimes: docker podman" which runtimes it is for, where that is not all. One that uses neither ENTER nor
-INIT_PID nor NAME is for docker.
+INIT_PID nor NAME is for docker. A line "# Knob NAME: VALUE" sets a knob for visits to the run's containers alone.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ def runtimes(script: Path) -> tuple[str, ...]:
     if said is None:
         return RUNTIMES if any(name in text for name in ("${ENTER", "${INIT_PID", "${NAME")) else RUNTIMES[:1]
     return tuple(each for each in RUNTIMES if each in said.split())
+
+
+def knobs(script: Path) -> dict[str, list[str]]:
+    """The knobs that its lines "# Knob NAME: VALUE..." set, for the containers of its run alone."""
+    said = [
+        line.removeprefix("Knob ").split(": ", 1) for line in comments(script) if line.startswith("Knob ")
+    ]
+    return {name: value.split() for name, value in said}
 
 
 def run(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from controller.policy.globs import matches
@@ -185,6 +185,14 @@ def read(values: Mapping[str, str | Sequence[str]]) -> Knobs:
         except KnobError as error:
             raise KnobError(f"{name}: {error}") from error
     return Knobs(**made)
+
+
+def over(knobs: Knobs, values: Mapping[str, str | Sequence[str]]) -> Knobs:
+    """The same, but for those that `values` set. KnobError as `read`."""
+    set_ = read(values)
+    return replace(
+        knobs, **{name: getattr(set_, name) for name in (KNOBS[each].attribute for each in values)}
+    )
 
 
 def words(knobs: Knobs, name: str) -> list[str] | None:

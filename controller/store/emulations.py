@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from controller.policy import knobs
+from controller.store import audit
 from controller.store.dialect import insert as insert_or
 from controller.store.schema import alerts, containers, hosts
 from controller.store.schema_emulations import emulation_containers, emulations
 from controller.store.views import OPEN_STATES, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 LABEL: Final = "nsentry.emulation"
 _RUN: Final = re.compile(r"nsentry-emulation-([0-9a-f]{12})")
@@ -85,10 +87,46 @@ def standing(proof: Proof | None, since: int) -> Standing:
     return "proven" if proof["proven_ns"] >= since else "stale"
 
 
-def begin(connection: Connection, run: str, detection: str, runtime: str, now: int) -> None:
-    """A run begins: before its container is made."""
-    row = {"run": run, "detection": detection, "runtime": runtime, "began": now}
+def begin(
+    connection: Connection,
+    run: str,
+    detection: str,
+    runtime: str,
+    now: int,
+    *,
+    staged: tuple[Mapping[str, Sequence[str]], str] | None = None,
+) -> None:
+    """A run begins: before its container is made.
+
+    `staged`: knobs, and who runs it. They count for visits to the containers of this run alone, in the place of
+    what operators have set, until it ends; the audit log has them. KnobError: there is no such knob or value.
+    """
+    set_, actor = staged or ({}, "")
+    row = {"run": run, "detection": detection, "runtime": runtime, "began": now, "knobs": dict(set_) or None}
     connection.execute(insert(emulations).values(row))
+    if set_:
+        knobs.read(set_)
+        audit.write(connection, now, f"{actor}, by emulate", "emulation.knobs", run, dict(set_))
+
+
+def any_knobs(connection: Connection, now: int) -> bool:
+    """Whether a run goes on that has knobs of its own."""
+    query = select(emulations.c.run).where(_goes_on(now) & emulations.c.knobs.is_not(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def knobs_of(
+    connection: Connection, host: str, container: str | None, name: str, now: int
+) -> Mapping[str, Sequence[str]] | None:
+    """The knobs of the run that a container was made for, while it goes on; None without."""
+    run = of_alert(connection, host, container, name, now)
+    query = select(emulations.c.knobs).where(_goes_on(now) & (emulations.c.run == run))
+    found: Mapping[str, Sequence[str]] | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def _goes_on(now: int) -> ColumnElement[bool]:
+    return emulations.c.ended.is_(None) & (emulations.c.began > now - LONGEST_NS)
 
 
 def made(connection: Connection, run: str, ids: Sequence[str]) -> None:

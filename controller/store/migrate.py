@@ -43,6 +43,7 @@ REVISIONS: Final = (
     "0020",
     "0021",
     "0022",
+    "0023",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

@@ -24,6 +24,7 @@ emulations = Table(
     Column("alert", String(32)),
     Column("also", JSON),  # other detections that fired
     Column("error", Text),
+    Column("knobs", JSON(none_as_null=True)),  # in force for its containers alone, while it goes on
     Index(None, "detection", "host", "began"),
 )
 

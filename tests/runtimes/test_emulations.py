@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import socket
 import subprocess
 import threading
@@ -15,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from controller.detect.catalogue import folders
+from controller.policy.knobs import KNOBS
+from tests.runtimes.sshd import Sshd
 from vagrant.local.stack import BIN, Stack
 
 pytestmark = pytest.mark.timeout(600)
 
-BY_HAND = {"source_range"}
-"""It comes by ssh from this host to itself, which a machine may or may not let it."""
-NAMES = sorted({each.name for each in folders()} - BY_HAND, key=lambda name: (name != "exec_burst", name))
+NAMES = sorted({each.name for each in folders()}, key=lambda name: (name != "exec_burst", name))
 """As `--all` has them: the visits of the others would be a burst before its own turn came."""
 
 EXPORTS = """
@@ -79,12 +81,24 @@ def stack(dockerd, tracefs, tmp_path_factory, paged):
 
 
 @pytest.fixture(scope="module")
-def proven(stack, dockerd):
-    """All emulations that can run on any machine, once for all tests here."""
+def foreign(dockerd):
+    """A container that looks like an emulation's, and is somebody else's: of a run that nobody began here."""
+    image = dockerd.image("busybox:foreign")
+    options = ("--label", "nsentry.emulation=ffffffffffff")
+    return dockerd.run(image, "sleep", "3600", name="nsentry-emulation-ffffffffffff", options=options)
+
+
+@pytest.fixture(scope="module")
+def proven(stack, dockerd, foreign):
+    """All emulations, once for all tests here."""
     here = ["--state", stack.root / "controller"]
     there = ["--docker-host", f"unix://{dockerd.socket}"]
     line = [BIN / "nsentry-controller", *here, "emulate", "run", *NAMES, "--json", *there]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=540)
+    with Sshd((), "root") as sshd:
+        way = {"NSENTRY_SSH": shlex.join(sshd.line("root", "")[:-1])}
+        return subprocess.run(
+            line, capture_output=True, text=True, check=False, timeout=540, env={**os.environ, **way}
+        )
 
 
 def test_every_emulation_ends_in_an_alert(proven):
@@ -104,6 +118,16 @@ def test_the_alert_names_the_container_and_the_session(proven, stack):
         assert (alert["container"]["name"] or "nsentry-emulation-") in alert["sentence"]
 
 
+def test_a_knob_that_an_emulation_needs_is_set_for_its_containers_alone(proven, stack):
+    runs = {each["detection"]: each["run"] for each in map(json.loads, proven.stdout.splitlines())}
+    assert {each["name"] for each in stack.read("knobs", "list") if each["origin"] == "default"} == set(KNOBS)
+    said = {each["object"]: each for each in stack.read("audit", "list", "--limit", "1000")}
+    for detection in ("unauthorised_principal", "namespace_scope", "source_range"):
+        assert said[runs[detection]]["action"] == "emulation.knobs"
+        assert said[runs[detection]]["actor"].endswith(", by emulate")
+    assert not [each for each in said.values() if each["action"].startswith("knob")]
+
+
 def test_what_was_staged_is_marked_and_closed(proven, stack):
     results = {each["run"]: each for each in map(json.loads, proven.stdout.splitlines())}
     alerts = {each["id"]: each for each in stack.read("alerts", "list", "--state", "all", "--limit", "10000")}
@@ -114,8 +138,14 @@ def test_what_was_staged_is_marked_and_closed(proven, stack):
         assert alert["close_reason"] == f"staged: the emulation of {result['detection']}"
 
 
-def test_nothing_is_left_behind(proven, dockerd):
-    assert dockerd.docker("ps", "-aq", "--filter", "label=nsentry.emulation") == ""
+def test_what_an_emulation_did_not_make_is_neither_entered_nor_removed(proven, foreign, stack, dockerd):
+    assert dockerd.docker("inspect", "--format", "{{.State.Running}}", foreign) == "true"
+    assert stack.read("sessions", "list", "--container", foreign) == []
+
+
+def test_nothing_is_left_behind(proven, foreign, dockerd):
+    left = dockerd.docker("ps", "-aq", "--no-trunc", "--filter", "label=nsentry.emulation").split()
+    assert left == [foreign]
     assert dockerd.docker("images", "-q", "nsentry-emulation") == ""
 
 

@@ -8,5 +8,7 @@ set -eu
 CLIENT=${ENTER:-docker exec}
 CLIENT=${CLIENT% exec}
 
+# What attaches within a second after the start is taken for who started it.
+sleep 2
 # 137: it was still attached when its time was up, as it should be
 timeout --signal=KILL 2 $CLIENT attach --no-stdin --sig-proxy=false "$CONTAINER" || [ $? -eq 137 ]

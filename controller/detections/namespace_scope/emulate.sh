@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A second container, with the labels of a pod, is started beside the first and entered. Where NamespaceScope is not
-# set, it is for the time of this script; the audit log says so. The second is removed with the first.
+# A second container, with the labels of a pod, is started beside the first and entered; it is removed with it.
+# Knob NamespaceScope: nsentry-emulation-nowhere
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 # Runtimes: docker podman
 set -eu
@@ -9,10 +9,6 @@ set -eu
 CLIENT=${ENTER:-docker exec}
 CLIENT=${CLIENT% exec}
 
-if nsentry-controller knobs list | grep -q '^NamespaceScope  *not set'; then
-    trap 'sleep 5; nsentry-controller knobs unset NamespaceScope' EXIT
-    nsentry-controller knobs set NamespaceScope nsentry-emulation-nowhere
-fi
 name=$($CLIENT inspect --format '{{.Name}}' "$CONTAINER")
 name=${name#/}
 image=$($CLIENT inspect --format '{{.Image}}' "$CONTAINER")

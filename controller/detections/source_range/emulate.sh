@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Somebody comes by ssh from this host's loopback address and goes into the container. It fires where SourceIPRange
-# is set and has no 127.0.0.1, and where this user may log in to localhost by ssh without a password.
-# Given: CONTAINER, and DOCKER_HOST where the daemon is not at its usual place.
+# Somebody comes by ssh from this host's loopback address, which no range has, and goes into the container.
+# Knob SourceIPRange: 192.0.2.0/32
+# Given: CONTAINER and ENTER, as controller/emulation/script.py says, and NSENTRY_SSH, the command that leads to this
+# host by ssh without a question where `ssh 127.0.0.1` does not.
 set -eu
-: "${CONTAINER:?the container to enter}"
-export DOCKER_HOST="${NSENTRY_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}"
+: "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"
 
-ssh -o BatchMode=yes -o ConnectTimeout=5 127.0.0.1 "DOCKER_HOST='$DOCKER_HOST' docker exec '$CONTAINER' /bin/sh -c 'cd /; sleep 1'"
+: "${NSENTRY_SSH:=ssh -o BatchMode=yes -o ConnectTimeout=5 127.0.0.1}"
+$NSENTRY_SSH "env ${DOCKER_HOST:+DOCKER_HOST='$DOCKER_HOST'} $ENTER '$CONTAINER' /bin/sh -c 'cd /; sleep 1'"

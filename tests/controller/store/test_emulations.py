@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from controller.store import emulations, schema
+from controller.store import audit, emulations, schema
 from controller.store.emulations import LONGEST_NS, Outcome
 
 RUN = "0123456789ab"
@@ -71,3 +71,24 @@ def test_the_label_of_a_run_counts_only_while_it_goes_on(store):
     assert staged(store, container="c7") == RUN, "a second container of the run, whose id it has not told yet"
     store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True)))
     assert staged(store, container="c7") is None, "anybody may write a label"
+
+
+def test_the_knobs_of_a_run_count_for_its_containers_while_it_goes_on(store):
+    mine = {"SourceIPRange": ["192.0.2.0/32"]}
+    store.write(lambda at: emulations.begin(at, RUN, "source_range", "docker", NOW, staged=(mine, "ann")))
+    store.write(lambda at: emulations.made(at, RUN, ["c1"]))
+
+    def knobs(container, name=""):
+        with store.read() as at:
+            return emulations.knobs_of(at, "h1", container, name, NOW)
+
+    assert knobs("c1") == knobs("c2", f"nsentry-emulation-{RUN}-pod") == mine
+    assert knobs("c2", "web") is None, "another container keeps what operators have set"
+    with store.read() as at:
+        assert emulations.any_knobs(at, NOW)
+        assert not emulations.any_knobs(at, NOW + LONGEST_NS + 1), (
+            "it was killed: nothing of it is left in force"
+        )
+        assert {each["actor"] for each in audit.list_(at)} == {"ann, by emulate"}
+    store.write(lambda at: emulations.ended(at, RUN, NOW, Outcome(True)))
+    assert knobs("c1") is None

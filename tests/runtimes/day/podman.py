@@ -55,6 +55,11 @@ class Podman:
         self.checked = ""
         self.parts = (self.life, self.pod, self.build)
 
+    @property
+    def command(self) -> list[str]:
+        """The client's command line."""
+        return list(self._command)
+
     def check(self) -> None:
         """What the timer of a health check does."""
         self._do("healthcheck", "run", self.checked)
