@@ -93,8 +93,8 @@ def proven(stack, dockerd, foreign):
     """All emulations, once for all tests here."""
     here = ["--state", stack.root / "controller"]
     there = ["--docker-host", f"unix://{dockerd.socket}"]
-    line = [BIN / "nsentry-controller", *here, "emulate", "run", *NAMES, "--json", *there]
-    with Sshd((), "root") as sshd:
+    line = [BIN / "nsentry-controller", *here, "emulate", "run", *NAMES, "--timeout", "60", "--json", *there]
+    with Sshd((), "nsentryemulation") as sshd:
         way = {"NSENTRY_SSH": shlex.join(sshd.line("root", "")[:-1])}
         return subprocess.run(
             line, capture_output=True, text=True, check=False, timeout=540, env={**os.environ, **way}

@@ -3,7 +3,7 @@
 # A cluster's audit tells of one exec; another one in a container with a pod's labels was asked of no API server.
 # No API server is here: its line is replayed as a cluster that is enrolled for that and then revoked.
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
-# Runtimes: docker podman
+# Runtimes: docker
 set -eu
 : "${CONTAINER:?the container to start another beside}"
 CLIENT=${ENTER:-docker exec}
@@ -21,6 +21,12 @@ END
 $CLIENT run --detach --rm --network=none --user=65534:65534 --name="$name-pod" --label="nsentry.emulation=$label" \
     --label=io.kubernetes.pod.name="$name-pod" --label=io.kubernetes.pod.namespace=default \
     --label=io.kubernetes.container.name=app --entrypoint=sleep "$image" 120
-sleep 3
+# Once the audit has told of the other: before, it is not known that it is heard.
+tries=0
+until nsentry-controller records list --source kubernetes --since 2m --json | grep -q "$name"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 40 ] || { echo "the replayed line did not arrive" >&2; exit 1; }
+    sleep 0.5
+done
 $CLIENT exec "$name-pod" id
 wait
