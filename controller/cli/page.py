@@ -90,7 +90,8 @@ def _network(shown: SessionView) -> None:
     columns = {
         "TIME": lambda each: each["time"][11:23],
         "PID": lambda each: str(each["pid"]),
-        "PROGRAM": lambda each: text(each["exe"] or each["comm"]),
+        "PROGRAM": lambda each: text(each["comm"]),
+        "FILE": lambda each: text(each["exe"]),
         "NETWORK": lambda each: f"{WORDS[each['what']]} {text(far_end(each))}",
         "TIMES": lambda each: str(each["count"]),
         "KNOWN AS": lambda each: text(known_as(each)),

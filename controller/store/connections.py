@@ -52,10 +52,15 @@ class ConnectionView(TypedDict):
 def of_visit(connection: Connection, host: str, bodies: Iterable[Mapping[str, Any]]) -> list[ConnectionView]:
     """In the order of `bodies`, the events of a session on `host` (an id); what one program did again is counted."""
     made: dict[tuple[Any, ...], ConnectionView] = {}
+    files: dict[tuple[int, int], str | None] = {}
     for body in bodies:
+        if body["kind"] in {"entry", "command"}:
+            files[body["process"]["pid"], body["process"]["start"]] = body["process"]["exe"]
         if body["kind"] not in {"connection", "contact"}:
             continue
         view = _view(body)
+        if view["exe"] is None:  # gone before the sensor looked; what it executed was told by the kernel
+            view["exe"] = files.get((body["process"]["pid"], body["process"]["start"]))
         key = tuple(view[name] for name in ("what", "protocol", "address", "port", "comm", "exe"))
         known = made.setdefault(key, view)
         if known is not view:

@@ -109,10 +109,10 @@ class Fleet:
         return Host(self, name, made["host"], made["credential"], Clock(made["host"], boot))
 
 
-WEB = container("web", "nginx:1.27", labels={"com.docker.compose.project": "shop"})
+WEB = container("web", "nginx:1.27", labels={"com.docker.compose.project": "shop"}, addresses=["172.17.0.2"])
 DATABASE = container("orders-db", "postgres:17", user="postgres")
 PAYMENTS = container("payments", "registry.example/payments:4.2.1", user="1000:1000")
-HOSTILE_BOX = container(f"x{SCRIPT}", f"evil{BIDI}:1", labels={IMAGE_TAG: ESCAPES})
+HOSTILE_BOX = container(f"x{SCRIPT}", f"evil{BIDI}:1", labels={IMAGE_TAG: ESCAPES}, addresses=["172.17.0.66"])
 
 
 def fill(fleet: Fleet) -> dict[str, Host]:
@@ -181,6 +181,8 @@ def _psql(host: Host) -> None:
 def _download(host: Host) -> None:
     visit = host.visit(WEB, ago(hours=2)).exec(*SHELL, tty="pts/1").wait(3)
     visit.run("/usr/bin/curl", ["curl", "-sSLo", "/opt/t", "https://files.example/tool.tgz"], lasts=1.4)
+    visit.reach("10.0.0.2", 53, "curl", "send", "udp").reach("203.0.113.9", 443, "curl")
+    visit.reach("172.17.0.2", 80, "curl").reach("172.17.0.1", 2375, "curl")
     host.send(*visit.wait(12).run("/bin/tar", ["tar", "xzf", "/opt/t", "-C", "/opt"]).leave().events)
 
 
@@ -195,6 +197,7 @@ def hostile_visit(host: Host) -> Visit:
         ["-m", IMAGE_TAG], "/bin/sh", ["sh", "-c", *HOSTILE], cwd=f"/opt/{SCRIPT}", tty=f"pts/{BIDI}"
     )
     visit.wait(1).run(f"/opt/{ESCAPES}", [f"curl{BIDI}", SCRIPT, IMAGE_TAG, *HOSTILE], 3)
+    visit.reach("172.17.0.66", 80, SCRIPT).reach("172.17.0.66", 53, ESCAPES, "send", "udp")
     host.send(*visit.wait(2).run("/usr/bin/curl", ["curl", *HOSTILE]).leave().events)
     return visit
 

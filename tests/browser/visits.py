@@ -38,7 +38,7 @@ def container(name: str | None, image: str | None, **more: Any) -> dict[str, Any
     return {**made, "init_pid": 1200, "user": "", "caps": DEFAULT_CAPS, "privileged": False, **more}
 
 
-def ancestor(pid: int, comm: str, exe: str, argv: list[str] | None, uid: int = 0, side: str = "host"):
+def ancestor(pid: int, comm: str, exe: str | None, argv: list[str] | None, uid: int = 0, side: str = "host"):
     """One step above the entry."""
     made = {"pid": pid, "start": pid * 1000, "comm": comm, "exe": exe}
     return {**made, "argv": argv, "uid": uid, "side": side}
@@ -87,6 +87,15 @@ class Visit:
         shown = {**shown, "argv_cut": False, "argv_redacted": False}
         rest = {"cwd": "/", "uid": 0, "gid": 0, "user": "root", "caps": DEFAULT_CAPS, "tty": None}
         return {**known, **shown, **rest, **more}
+
+    def reach(
+        self, address: str, port: int, comm: str, what: str = "connect", protocol: str = "tcp"
+    ) -> Visit:
+        """What its latest program did on the network."""
+        process = ancestor(self.clock.next_pid(), comm, None, None, side="container")
+        far = {"what": what, "protocol": protocol, "address": address, "port": port}
+        self._event("connection", container=copy.deepcopy(self.container), process=process, missing={}, **far)
+        return self
 
     def exec(self, exe: str, argv: list[str], **more: Any) -> Visit:
         """Entered by `docker exec`: by the runtime, from its shim."""
