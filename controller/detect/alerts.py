@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Final
 from controller.detect.probes import declared
 from controller.detect.rule import Severity
 from controller.detect.sentence import alone, container_name, sentence, user
+from controller.store import notes
 from controller.store.raising import NewAlert, NewFinding
+from sensor.wire import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +32,8 @@ PROBE_FLOOR: Final = Severity.HIGH
 MAX_PER_DETECTION: Final = 64
 """Findings kept of one detection in one visit: a loop of a thousand downloads is one fact."""
 MAX_TITLES: Final = 2
+MAX_HOST: Final = 64
+MAX_NOTE: Final = 400
 NO_ENTRY: Final = "none"
 """The means of an alert that is about no visit: nobody came in."""
 
@@ -151,6 +155,38 @@ def describe_alone(
         image=container["image"],
         user=None,
         principal=change["principal"]["name"] if change else None,
+        first_seen=event["time"] if since is None else min(since, event["time"]),
+        last_seen=event["time"],
+        events=1,
+    )
+
+
+def of_sensor(host: str) -> str:
+    """What an alert of a sensor's own notes is about, in the place of a session: a host's are one alert."""
+    return f"{host}/sensor"
+
+
+def describe_sensor(
+    since: int | None,
+    host: str,
+    host_name: str,
+    event: Event,
+    found: tuple[Sequence[Raised], Mapping[str, str]],
+) -> NewAlert:
+    """The alert of what a sensor noted of itself; as `describe_alone`."""
+    return NewAlert(
+        session=of_sensor(host),
+        host=host,
+        title=title(*found, "the sensor"),
+        sentence=f"the sensor of {printable(host_name)[:MAX_HOST]} {printable(notes.sentence(event))}"[
+            :MAX_NOTE
+        ],
+        means=NO_ENTRY,
+        container=None,
+        container_name=None,
+        image=None,
+        user=None,
+        principal=None,
         first_seen=event["time"] if since is None else min(since, event["time"]),
         last_seen=event["time"],
         events=1,

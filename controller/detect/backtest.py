@@ -132,6 +132,8 @@ def _lone(
         subject, earlier = alerts.subject(host, event), ()
         named = baseline.subjects(event["container"])  # type: ignore[arg-type]
         normal = baselines.normal(connection, named, time.time_ns())
+    elif event["kind"] == "agent":
+        subject, earlier = alerts.of_sensor(host), ()
     else:
         subject, earlier = alerts.subject(host, event), ()
     return subject, engine.evaluate(
@@ -166,7 +168,7 @@ def _alone(
             return
         whole = completed_all(connection, [row.body for row in rows])
         for row, (body, _) in zip(rows, whole, strict=True):
-            if body["kind"] in {"record", "activity"} or body.get("container") is not None:
+            if body["kind"] in {"activity", "agent", "record"} or body.get("container") is not None:
                 yield row.host, body
         last = rows[-1].seq
 

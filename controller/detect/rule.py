@@ -31,7 +31,7 @@ Event: TypeAlias = "Mapping[str, Any]"
 
 JUDGED: Final = frozenset({"entry", "attempt", "escape", "command"})
 """Kinds of event that belong to a visit: what a rule sees unless its KINDS say otherwise."""
-ALONE: Final = frozenset({"activity", "configuration", "connection", "contact", "file", "record"})
+ALONE: Final = frozenset({"activity", "agent", "configuration", "connection", "contact", "file", "record"})
 """Kinds that need not belong to a visit. A rule sees them with a visit that holds nothing, unless they are part of
 one ("contact" and "connection" may be), and its KINDS name them."""
 

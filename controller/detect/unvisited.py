@@ -46,6 +46,9 @@ class Unvisited:
             self._see_own(connection, host, event)
         elif event["kind"] in {"configuration", "file"}:
             self._see_change(connection, host, event)
+        elif event["kind"] == "agent":
+            about = Visit(alerts.of_sensor(host.id), None)
+            self._judge(connection, host, event, about, alerts.describe_sensor)
         elif event["kind"] != "record":
             self._judge(
                 connection, host, event, Visit(alerts.subject(host.id, event), None), alerts.describe_alone
