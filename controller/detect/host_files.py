@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from controller.detect.alerts import NO_ENTRY, title
 from controller.detect.principal import less, of_caller, said_of, unknown
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from controller.policy.knobs import Knobs
     from sensor.wire import Principal
 
-_NO_CONTAINER: Final[dict[str, Any]] = {"name": None, "image": None, "pod": None, "labels": {}}
-"""So that a window that is about a container does not fit: one about a host alone does."""
-
 
 def judge(connection: Connection, host: Host, event: Event, knobs: Knobs) -> JudgedFile:
     """What is to be said of a change, as it was said when it came first."""
@@ -37,7 +34,7 @@ def judge(connection: Connection, host: Host, event: Event, knobs: Knobs) -> Jud
     if known is not None:
         return known
     who = whom(event)
-    asked = {"time": event["time"], "container": _NO_CONTAINER}
+    asked = {"time": event["time"], "container": None}
     windows = approvals.at(connection, event["time"])
     said = authority.decide(asked, host.name, reading(None, who), windows, knobs, made=False)
     change = JudgedFile(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from controller.policy import authority
 from controller.policy.principals import asker
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from controller.detect.rule import Event
     from controller.policy.knobs import Knobs
 
-_NO_CONTAINER: Final[dict[str, Any]] = {"name": None, "image": None, "pod": None, "labels": {}}
-
 
 def judge(connection: Connection, host: Host, event: Event, knobs: Knobs) -> dict[str, Any] | None:
     """What is to be said of it, which is kept; None of what is no such write, or was refused."""
@@ -27,7 +25,7 @@ def judge(connection: Connection, host: Host, event: Event, knobs: Knobs) -> dic
     before = store.before(connection, host.id, event)
     after = None if event["action"] == "rbac_delete" else event["detail"].get("holds")
     windows = approvals.at(connection, event["time"])
-    asked = {"time": event["time"], "container": _NO_CONTAINER}
+    asked = {"time": event["time"], "container": None}
     said = authority.decide(asked, host.name, asker(event["request"]), windows, knobs, made=False)
     held = f"{before or 'not known'} -> {after or ('removed' if event['action'] == 'rbac_delete' else 'not known')}"
     change = {

@@ -7,6 +7,7 @@ the container; who changes one that runs by hand is none of its doing, where it 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from controller.policy.approval import UNKNOWN, refusal, sentence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 By = Literal["approval", "principal", "label"]
 BY_HAND: Final = "person"
+_NO_CONTAINER: Final[dict[str, Any]] = {"name": None, "image": None, "pod": None, "labels": {}}
+"""So that a window that is about a container does not fit what is about its host: one about a host alone does."""
 
 
 class Authority(NamedTuple):
@@ -39,11 +42,12 @@ def decide(
     *,
     made: bool,
 ) -> Authority:
-    """Of what happened at `event`'s time to its `container`, on a host of this name.
+    """Of what happened at `event`'s time to its `container`, on a host of this name; None: to the host itself.
 
     `windows` are those that were open then. `made`: the container was made anew, not changed while it was there.
     """
-    asked = {"container": event["container"], "means": "configuration", "time": event["time"]}
+    container = event["container"] or _NO_CONTAINER
+    asked = {"container": container, "means": "configuration", "time": event["time"]}
     refusals = []
     for window in windows:
         why = refusal(window, asked, host, principal)
@@ -52,17 +56,21 @@ def decide(
         refusals.append(why)
     if knobs.authorised(principal) and principal.sure:
         return Authority(True, "principal", f"{principal.name} is among the AuthorizedAdminUsers")
-    label = knobs.deploying_label(event["container"]["labels"])
+    label = knobs.deploying_label(container["labels"])
     by_hand = not made and principal.name is not None and principal.kind == BY_HAND
     if label is not None and not by_hand:
         return Authority(True, "label", f"it carries {label}, which DeployedByLabels names")
-    return Authority(False, None, _why_not(principal, refusals, knobs, label))
+    labels = knobs.deployed_by_labels if event["container"] else ()
+    return Authority(
+        False, None, _why_not(principal, refusals, replace(knobs, deployed_by_labels=labels), label)
+    )
 
 
 def _why_not(principal: Principal, refusals: list[str], knobs: Knobs, label: str | None) -> str:
-    lists = knobs.authorized_admin_users is not None or knobs.deployed_by_labels is not None
-    if not lists and not refusals:
-        return "nobody is authorised: there is no open approval, no AuthorizedAdminUsers, no DeployedByLabels"
+    """`deployed_by_labels` of the knobs is empty where no label is asked for."""
+    if knobs.authorized_admin_users is None and not knobs.deployed_by_labels and not refusals:
+        no_labels = "" if knobs.deployed_by_labels == () else ", no DeployedByLabels"
+        return f"nobody is authorised: there is no open approval, no AuthorizedAdminUsers{no_labels}"
     parts = []
     if refusals:
         parts.append(
@@ -72,7 +80,7 @@ def _why_not(principal: Principal, refusals: list[str], knobs: Knobs, label: str
         parts.append(_not_listed(principal, knobs))
     if label is not None:
         parts.append(f"it carries {label}, but {principal.name} changed it by hand")
-    elif knobs.deployed_by_labels is not None:
+    elif knobs.deployed_by_labels:
         parts.append("it carries no label of DeployedByLabels")
     return "; ".join(parts)
 

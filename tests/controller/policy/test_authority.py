@@ -59,3 +59,14 @@ def test_a_label_authorises_what_was_made_and_no_change_by_a_persons_hand():
     assert said(NOBODY, **labelled).by == "label"
     assert said(**labelled).reason == "it carries deployed-by=argocd, but jane changed it by hand"
     assert said(made=True, DeployedByLabels=["other"]).reason == "it carries no label of DeployedByLabels"
+
+
+def test_of_a_host_only_a_window_for_the_host_counts_and_no_label_is_asked_for():
+    asked = {"time": make.BEGIN, "container": None}
+    here = Approval(4, "jane", make.BEGIN - 1, make.BEGIN + 1, "9", host="n1")
+    labelled = knobs.read({"DeployedByLabels": ["deployed-by"]})
+    assert decide(asked, "n1", JANE, [here], labelled, made=False).by == "approval"
+    assert decide(asked, "n1", JANE, [WINDOW], labelled, made=False).reason.startswith(
+        "no approval fits: its container"
+    )
+    assert "Labels" not in decide(asked, "n1", JANE, [], labelled, made=False).reason

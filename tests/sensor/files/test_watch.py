@@ -76,6 +76,7 @@ def test_what_is_there_when_it_begins_is_no_news_and_a_change_is_told_with_what_
     assert event["unwatched"] is False
 
 
+@pytest.mark.kernel
 def test_who_writes_is_told_by_the_kernel(host):
     host.daemon.write_text("{}")
     files = host.watch()
