@@ -70,7 +70,7 @@ class Configured:
         if self._asking and event is not None:
             asked = self._asking.of_exec(event)
             done = self._of(container)
-            if asked.caller is not None or not done.actions:
+            if asked.caller is not None or not done.asked.clients:
                 done.asked = asked
         self._told.pop(container, None)
         self._started[container] = None
@@ -84,7 +84,8 @@ class Configured:
             return
         done = self._of(container)
         done.actions = [*done.actions, action][-MAX_TOLD:]
-        if not (making and done.asked.caller):
+        # Who made it was connected to the daemon that told of it first: below dockerd, containerd tells of it too.
+        if not (making and (done.asked.caller or done.asked.clients)):
             done.asked = self._asking.of_daemon_at(place, at)
 
     def _of(self, container: str) -> _Done:

@@ -12,6 +12,7 @@ from sensor.enrich.facts import Check, Facts
 from sensor.enrich.known import Known
 from sensor.entry import configured as configured_module
 from sensor.entry.configured import Configured
+from sensor.who.asking import Asked
 
 HOST = {"mnt": 1, "net": 2, "pid": 3, "user": 4, "ipc": 5, "uts": 6, "cgroup": 7}
 
@@ -108,3 +109,29 @@ def test_a_clients_command_line_has_the_names_of_variables_and_no_values(words):
     assert "hidden" not in str(shown)
     assert "KEY" in str(shown)
     assert [shown[:2], shown[-4:]] == [["docker", "run"], ["--name=web", "-d", "image", "a=b"]]
+
+
+class Daemons:
+    """Answers who was connected, by the daemon that is asked."""
+
+    def __init__(self, **clients):
+        self.clients = clients
+
+    def of_daemon_at(self, place, _at):
+        return Asked(None, self.clients[place])
+
+
+def test_who_made_it_was_connected_to_the_daemon_that_told_of_it_first(told):
+    client = {"caller": {"argv": ["docker", "run"], "comm": "docker"}}
+    other = {"caller": {"argv": ["docker", "update"], "comm": "docker"}}
+    asking = Daemons(docker=[client], containerd=[], later=[other])
+    configured = Configured(lambda: "h/b/1", told.append, lambda argv: (argv, False), HOST, asking)
+    configured.said("c1", "create", "docker", 1)
+    configured.said("c1", "create", "containerd", 2)
+    configured.started("c1")
+    configured.tell(container(memory=1))
+    configured.said("c1", "start", "docker", 3)
+    configured.said("c1", "update", "later", 4)
+    configured.tell(container(memory=2))
+    assert [event["told"] for event in told] == [["create", "create"], ["update"]]
+    assert [event["clients"] for event in told] == [[client], [other]]
