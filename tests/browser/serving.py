@@ -61,8 +61,9 @@ class Dashboard(Served):
         return self.sessions[user]
 
     def alerts(self) -> dict[str, dict[str, Any]]:
-        """The open alerts, by the name of their container."""
-        return {str(row["container"]["name"]): row for row in self.read("alerts", "list", "--limit", "500")}
+        """The open alerts, by the name of their container: that of a visit before one that is about it alone."""
+        rows = sorted(self.read("alerts", "list", "--limit", "500"), key=lambda row: row["means"] != "none")
+        return {str(row["container"]["name"]): row for row in rows}
 
     def fill(self) -> None:
         """Enrols the fleet of `seed` and waits until the detect worker has dealt with all that it sent."""
