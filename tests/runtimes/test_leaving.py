@@ -143,3 +143,49 @@ def test_a_session_that_is_moved_to_another_cgroup_stays_a_session(
     assert ["busybox", "true"] in commands(mine)
     assert not watching.of("entry", other)
     assert not watching.of("attempt", other)
+
+
+POWERS = (
+    "--pid=host",
+    "--cap-add=SYS_ADMIN",
+    "--cap-add=SYS_PTRACE",
+    "--cap-add=SYS_CHROOT",
+    "--network=none",
+)
+UNCONFINED = ("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined")
+
+
+@pytest.mark.parametrize("kinds", ["-m", "-m -n -u -i", "-n"])
+def test_a_containers_own_process_that_joins_the_hosts_namespaces_has_escaped(
+    kinds: str, dockerd: Dockerd, watching: Watching
+) -> None:
+    """By another process of the host: of pid 1 nobody may read them on some machines."""
+    script = f"sleep 2; busybox nsenter -t {os.getpid()} {kinds} /bin/true; exec sleep 3600"
+    made = dockerd.run(IMAGE, "sh", "-c", script, options=[*POWERS, *UNCONFINED])
+    try:
+        watching.until(lambda: bool(watching.of("escape", made)), 60)
+        (escape,) = watching.of("escape", made)
+        assert (escape["means"], escape["session"]) == ("ns-join", escape["id"])
+        assert {"-m": {"mnt"}, "-n": {"net"}}.get(kinds, {"mnt", "net", "uts", "ipc"}) == set(
+            escape["namespaces"]
+        )
+        assert not watching.of("entry", made)
+    finally:
+        dockerd.docker("rm", "-f", made)
+
+
+def test_who_makes_himself_a_user_namespace_may_not_join_the_hosts_and_nothing_is_told(
+    dockerd: Dockerd, watching: Watching
+) -> None:
+    """There he has every power over what is his, and none over what is the host's: setns refuses."""
+    tries = f"unshare -U -r busybox nsenter -t {os.getpid()} -m -n /bin/true"
+    script = f"sleep 2; {tries} && touch /out; busybox true; touch /tried; exec sleep 3600"
+    made = dockerd.run(IMAGE, "sh", "-c", script, options=[*POWERS, *UNCONFINED])
+    try:
+        pid = dockerd.init_pid(made)
+        watching.until(Path(f"/proc/{pid}/root/tried").exists, 60)
+        watching.pump(1)
+        assert not Path(f"/proc/{pid}/root/out").exists()
+        assert not watching.of("escape", made) + watching.of("entry", made) + watching.of("attempt", made)
+    finally:
+        dockerd.docker("rm", "-f", made)
