@@ -16,6 +16,8 @@ import pytest
 from sensor.probe import BPF_SOURCES
 from sensor.wire import Configuration
 from tests.runtimes.conftest import IMAGE
+from tests.runtimes.day.podman import Podman
+from tests.runtimes.day.work import Work
 from tests.runtimes.watching import Watching
 from vagrant.local.dockerd import Dockerd
 from vagrant.local.service import LabError
@@ -118,3 +120,31 @@ def test_a_change_by_the_daemon_is_seen_by_itself_with_before_and_after(
         assert stack.read("containers", "show", container)[0]["name"] == "after"
     finally:
         dockerd.docker("rm", "-f", container)
+
+
+def test_podmans_containers_have_the_same_settings(tracefs: None) -> None:
+    with ExitStack() as undo:
+        podman = Podman(Work(), undo)
+        watching = Watching("core", [str(podman.socket)])
+        undo.callback(watching.close)
+        podman.stay()
+        limits = (
+            "--memory=64m",
+            "--cpus=0.5",
+            "--pids-limit=50",
+            "--restart=on-failure:3",
+            "--env=KEY=hidden",
+        )
+        container = podman.container(*limits, "--user=1000:1000", "--read-only")
+        watching.until(lambda: bool(watching.of("configuration", container)), 60)
+        event = watching.of("configuration", container)[-1]
+        settings = event["settings"]
+        assert (settings["memory"], settings["cpus"], settings["pids"]) == (64 << 20, 500_000_000, 50)
+        assert (settings["restart"], settings["user"], settings["read_only"]) == (
+            "on-failure:3",
+            "1000:1000",
+            True,
+        )
+        assert (settings["image_digest"] or "").startswith("sha256:")
+        assert "KEY" in (settings["environment"] or [])
+        assert "hidden" not in str(event)

@@ -285,3 +285,33 @@ def test_runc_exec_into_a_container_made_by_hand_is_an_entry_by_runc_exec(
     entry = watching.visit(lambda: subprocess.run(command, check=True, capture_output=True), name)[0]
     assert (entry["means"], entry["verdict"]) == ("runc-exec", "both")
     assert entry["container"]["runtime"] == "unknown"
+
+
+def test_how_it_is_configured_is_told_with_what_no_bundle_has(
+    watching: Watching, containerd: Containerd, web: str
+) -> None:
+    def settings(container: str) -> dict[str, Any]:
+        watching.until(lambda: bool(watching.of("configuration", container)), 60)
+        told: dict[str, Any] = watching.of("configuration", container)[-1]["settings"]
+        return told
+
+    of_pod = settings(web)
+    assert of_pod["image_digest"].startswith("sha256:")
+    assert [of_pod[name] for name in ("memory", "cpus", "pids", "restart")] == [0, 0, 0, None]
+    limits = ["--memory-limit", str(64 << 20), "--cpus", "0.5", "--env", "KEY=hidden"]
+    name = f"l{os.getpid()}-{watching.probe.loader}"
+    containerd.ctr("run", "-d", *limits, IMAGE, name, "sleep", "600")
+    try:
+        made = settings(name)
+        assert (made["memory"], made["cpus"], made["restart"], made["ports"]) == (
+            64 << 20,
+            500_000_000,
+            "no",
+            [],
+        )
+        assert made["image_digest"].startswith("sha256:")
+        assert "KEY" in made["environment"]
+        assert "hidden" not in str(watching.of("configuration", name))
+    finally:
+        containerd.ctr("task", "rm", "-f", name)
+        containerd.ctr("containers", "rm", name)
