@@ -34,6 +34,8 @@ class Evidence:
     """What is known around a record that has no entry. Times are ns by the host's clock."""
 
     time: int
+    gone: bool = False
+    """The container was ended just then: what was begun in it may never have come to its program."""
     blind: str | None = None
     """Why no sensor can have seen it: none has ever told of its container, or of its pod."""
     runtime: str | None = None
@@ -54,6 +56,7 @@ def explain(evidence: Evidence) -> tuple[Cause, str]:
     told = ", ".join(f"{cause} {count}" for cause, count in sorted(evidence.lost.items()))
     supported: tuple[tuple[Cause, str | None], ...] = (
         ("failed", _failed(evidence.codes)),
+        ("failed", "the container ended while it began" if evidence.gone else None),
         ("sandboxed", _sandboxed(evidence.runtime)),
         ("sensor_down", _asleep(notes, evidence.time)),
         ("hooks", _hooks(notes, evidence.time)),

@@ -174,6 +174,7 @@ def _evidence(connection: Connection, row: RowMapping) -> unseen.Evidence:
     said = list(connection.execute(select(_r.c.body).where(_said(row)).limit(100)).scalars())
     return unseen.Evidence(
         time=row["time"],
+        gone=evidence.ended(connection, row["host"], row["container"], row["time"]),
         blind=None if evidence.is_known(connection, row["host"], row["container"]) else ELSEWHERE,
         runtime=evidence.runtime(connection, row["host"], row["container"]),
         codes=frozenset(

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, select, text
 
 from controller.detect.unseen import NEAR_NS
-from controller.store.schema import RARE, containers, events
+from controller.store.schema import RARE, containers, events, records
 from controller.store.schema_configurations import configurations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MAX_NOTES: Final = 200
+ENDS_NS: Final = 2_000_000_000
+"""How near the end of a container is to an exec that it cut off."""
 _MOST: Final = 10**17
 _NO_ENTRY: Final = frozenset({"kernel.lost.ordinary", "kernel.lost.commands"})
 """Losses of what a container does of itself, and of what a visit that is known does: no entry is among them."""
@@ -49,6 +51,14 @@ def runtime(connection: Connection, host: str, container: str) -> str | None:
     settings = (connection.execute(query).scalar_one_or_none() or {}).get("settings", {})
     named: str | None = settings.get("runtime")
     return named
+
+
+def ended(connection: Connection, host: str, container: str, time: int) -> bool:
+    """Whether a container was ended about `time`, by its runtime's word."""
+    mine = (records.c.host == host) & (records.c.container == container)
+    near = records.c.time.between(time - ENDS_NS, time + ENDS_NS)
+    query = select(records.c.key).where(mine, near, records.c.action.in_(("die", "destroy"))).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def is_known(connection: Connection, host: str, container: str) -> bool:

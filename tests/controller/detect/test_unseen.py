@@ -241,3 +241,12 @@ def test_podmans_exec_without_a_name_whose_entry_is_there_is_seen(here):
     here.comes(event("docker-exec", 2, means="podman-exec", exec_id=ID, time=began["time"] + 10**8), began)
     here.passes(10)
     assert here.made.rows(unseen) == []
+
+
+def test_an_exec_that_the_end_of_its_container_cut_off_is_no_blind_spot(here):
+    began = said()
+    here.comes(note("started"), event("activity", 3), began, said("exec_die", code=137))
+    here.comes(said("die", exec_id=None, time=began["time"] + 10**8))
+    here.passes(10)
+    assert (here.row["status"], here.row["cause"]) == ("failed", "failed")
+    assert here.made.rows(alerts) == []
