@@ -98,7 +98,8 @@ class Policy:
         if entry is None:
             visited.around = Around(host.id, self.knobs)
             return
-        in_force = self._staged_knobs(connection, host, entry) if self._staged else self.knobs
+        container = entry["container"]
+        in_force = self.knobs_for(connection, host, container["id"], container["name"] or "")
         row = _visitor(host, visited)
         if row is not None and self._noted.get(visited.session) != row:
             visitors.note_all(connection, [row])
@@ -107,11 +108,13 @@ class Policy:
         ref = approvals.ref(*visited.approved) if visited.approved else None
         visited.around = Around(host.id, in_force, past, ref)
 
-    def _staged_knobs(self, connection: Connection, host: Host, entry: Event) -> knobs.Knobs:
-        """Of an emulation's container: the knobs in force, but for those that its run brings."""
-        container = entry["container"]
-        name = container["name"] or ""
-        mine = emulations.knobs_of(connection, host.id, container["id"], name, time.time_ns())
+    def knobs_for(self, connection: Connection, host: Host, container: str | None, name: str) -> knobs.Knobs:
+        """Of what an emulation made, by its container or its name: the knobs in force, but for those of its run."""
+        mine = (
+            emulations.knobs_of(connection, host.id, container, name, time.time_ns())
+            if self._staged
+            else None
+        )
         return knobs.over(self.knobs, mine) if mine else self.knobs
 
     def waits(self, connection: Connection, host: Host, visited: Visited, *, decided: bool = False) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from controller.detect.engine import Engine
     from controller.detect.policy import Host, Policy
     from controller.detect.rule import Event
+    from controller.policy.knobs import Knobs
     from controller.store.raising import NewAlert
 
 
@@ -62,10 +63,11 @@ class Unvisited:
                 asking.known(connection, host.id, event),
                 asking.refused_before(connection, event),
             )
-            change = rights.judge(connection, host, event, self._policy.knobs)
+            knobs = self._policy.knobs_for(connection, host, None, event["request"].get("name") or "")
+            change = rights.judge(connection, host, event, knobs)
             around = Around(change=change)
             about = Visit(asking.subject(host.id, event), None, earlier=earlier, around=around)
-            self._judge(connection, host, event, about, asking.describe)
+            self._judge(connection, host, event, about, asking.describe, knobs)
 
     def cover(self, connection: Connection, name: Callable[[str], Host], changed: Iterable[str]) -> None:
         """Records whose entry did not come in time, and those whose entry came after all with what `changed`."""
@@ -88,8 +90,10 @@ class Unvisited:
         event: Event,
         visit: Visit,
         describe: Callable[..., NewAlert],
+        knobs: Knobs | None = None,
     ) -> None:
-        visit = replace(visit, around=replace(visit.around, host=host.id, knobs=self._policy.knobs))
+        in_force = self._policy.knobs if knobs is None else knobs
+        visit = replace(visit, around=replace(visit.around, host=host.id, knobs=in_force))
         found = self._engine.evaluate(visit, event)
         if found:
             self._alerting.alone(connection, host, event, (visit.session, describe), found)
