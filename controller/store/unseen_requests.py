@@ -62,6 +62,11 @@ def expect(connection: Connection, host: str, event: Mapping[str, Any], now: int
 
 def entered(connection: Connection, row: RowMapping) -> int | None:
     """When the visit that was asked for arrived, by the controller's clock; None while there is none."""
+    revoked = select(hosts.c.id).where(hosts.c.id == row["host"], hosts.c.revoked.is_not(None))
+    if connection.execute(revoked).first() is not None:
+        return int(
+            row["arrived"]
+        )  # a cluster that was enrolled to try something, and whose word counts no more
     alike = [row["key"], *_twice(connection, row)]
     query = select(func.min(_p.c.arrived)).where(_p.c.request.in_(alike))
     arrived: int | None = connection.execute(query).scalar_one()
