@@ -18,7 +18,7 @@ from controller.detect.probes import declared
 from controller.detect.rule import Severity
 from controller.detect.sentence import alone, container_name, sentence, user
 from controller.store import notes
-from controller.store.raising import NewAlert, NewFinding
+from controller.store.alert_rows import NewAlert, NewFinding
 from sensor.wire import printable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from controller.detect import alerts
 from controller.detect.sentence import container_name, told
 from controller.store import containers, records, unseen_requests
-from controller.store.raising import NewAlert
+from controller.store.alert_rows import NewAlert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from controller.detect.alerts import NO_ENTRY, title
 from controller.exposure import exposures
-from controller.store.raising import NewAlert
+from controller.store.alert_rows import NewAlert
 from controller.store.schema import records
 from sensor.wire import printable
 

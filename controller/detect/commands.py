@@ -81,6 +81,7 @@ def shell_use(arguments: Sequence[str]) -> ShellUse:
     return "stdin" if script is None else "script"
 
 
+@once
 def _lines(event: Event) -> tuple[tuple[str, ...], ...]:
     """The command line of the process, once for each of its names: its file, the path given, argv[0]."""
     process = event.get("process")

@@ -4,7 +4,7 @@
 A rule that raises has no finding for that event; it is counted and logged, and the other rules go on. A slow
 rule is counted too. Python cannot interrupt a function safely, so a slow rule is left out of the visit
 on which it was slow SLOW_STRIKES times, and only of that one: were it switched off for all, somebody inside a
-container could switch off a detection by what he types. While a rule runs, `running` says which, since when.
+container could switch off a detection by what he types.
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ class Engine:
         clock: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         self.detections: Final = tuple(detections)
-        self.running: tuple[str, float] | None = None
         self._troubles: dict[str, Trouble] = {}
         self._slow_ns = slow_ns
         self._clock = clock
@@ -139,7 +138,6 @@ class Engine:
         if self._strikes.get(strikes, 0) >= SLOW_STRIKES:
             cost.skipped += 1
             return None
-        self.running = (name, time.monotonic())
         began = self._clock()
         try:
             finding = _checked(detection.rule(visit, event))
@@ -150,8 +148,7 @@ class Engine:
             cost.errors += 1
             self._troubles[name] = Trouble(event["id"], "failed", repr(error)[:MAX_REASON])
             finding = None
-        finally:
-            took, self.running = self._clock() - began, None
+        took = self._clock() - began
         cost.evaluations += 1
         cost.cpu_ns += took
         cost.findings += finding is not None

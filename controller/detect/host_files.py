@@ -12,8 +12,8 @@ from controller.policy import authority
 from controller.policy.principals import principal as reading
 from controller.store import approvals
 from controller.store import host_files as store
+from controller.store.alert_rows import NewAlert
 from controller.store.host_files import JudgedFile
-from controller.store.raising import NewAlert
 from sensor.wire import printable
 
 if TYPE_CHECKING:

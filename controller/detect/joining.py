@@ -12,6 +12,7 @@ from controller.store import (
     api_attribution,
     attribution,
     audit_sources,
+    listening,
     principals,
     records,
     unseen,
@@ -40,17 +41,25 @@ class Joining:
         """Visits of which it is to be said who they were by, by host."""
         self._execs: dict[str, set[str]] = {}
         self._hearing = Hearing()
+        self._asked: dict[str, list[Event]] = {}
+        """Entries and attempts, by host."""
+        self._said: dict[str, list[Event]] = {}
+        """What runtimes said of execs, by host."""
+        self._podless: dict[str, None] = {}
 
     def take(self, connection: Connection, host: str, event: Event, now: int) -> None:
         """An entry or attempt, with what is known of it by now, or a record; others do not matter."""
         container = None
         self._take_who(host, event)
         if event["kind"] in {"entry", "attempt"}:
-            attribution.ask(connection, host, event, now)
+            self._asked.setdefault(host, []).append(event)
             container = event["container"]["id"]
             pod = api_attribution.ask(connection, host, event, now)
+            self._podless.pop(event["session"], None)
             if pod is not None:
                 self._pods.setdefault(pod, []).append(event["time"])
+            else:
+                self._podless[event["session"]] = None
         elif event["kind"] == "record" and event["source"] == "kubernetes":
             audit_sources.take(connection, host, event, now)
             unseen_requests.expect(connection, host, event, now)
@@ -58,11 +67,11 @@ class Joining:
             if pod is not None:
                 self._pods.setdefault(pod, []).append(event["time"])
         elif event["kind"] == "record" and event["action"].startswith("source_"):
-            attribution.hear(connection, host, event)
+            listening.hear(connection, host, event)
         elif event["kind"] == "record" and event["action"] in attribution.OF_AN_EXEC:
             self._hearing.take(connection, host, event)
             container = event["container_id"]
-            unseen.expect(connection, host, event, now)
+            self._said.setdefault(host, []).append(event)
         if container is not None:
             self._near.setdefault((host, container), []).append(event["time"])
 
@@ -77,13 +86,20 @@ class Joining:
 
     def settle(self, connection: Connection, now: int) -> list[str]:
         """Joins what was taken; the visits of which something else is said now than before, each once."""
+        for host, entries in self._asked.items():
+            attribution.ask_all(connection, host, entries, now)
+        for host, told in self._said.items():
+            unseen.expect_all(connection, host, told, now)
+        api_attribution.forget(connection, list(self._podless))
         found: dict[str, None] = {}
+        by_host: dict[str, dict[str, list[list[int]]]] = {}
         for (host, container), times in self._near.items():
-            for near in _together(times):
-                found |= dict.fromkeys(sorted(attribution.settle(connection, host, container, near, now)))
+            by_host.setdefault(host, {})[container] = _together(times)
+        for host, near in by_host.items():
+            found |= dict.fromkeys(sorted(attribution.settle_all(connection, host, near, now)))
         for pod, times in self._pods.items():
-            for near in _together(times):
-                found |= dict.fromkeys(sorted(api_attribution.settle(connection, pod, near, now)))
+            for around in _together(times):
+                found |= dict.fromkeys(sorted(api_attribution.settle(connection, pod, around, now)))
         return self._say_who(connection, found)
 
     def decide(self, connection: Connection, now: int) -> list[str]:
@@ -109,6 +125,9 @@ class Joining:
         self._who.clear()
         self._execs.clear()
         self._hearing.forget()
+        self._asked.clear()
+        self._said.clear()
+        self._podless.clear()
 
 
 def due(connection: Connection, now: int) -> bool:

@@ -21,7 +21,7 @@ from controller.detect.policy import Host, Policy
 from controller.detect.rule import ALONE
 from controller.detect.unvisited import Unvisited
 from controller.detect.visits import OPENING, Visits, know_all
-from controller.store import approvals, completion, counters, raising, unseen
+from controller.store import approvals, completion, counters, unseen
 from controller.store.schema import events
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Judging:
         after = self._alerting.described(host, visited) if visited.findings else None
         if before and after and (before.title, before.sentence) != (after.title, after.sentence):
             detail = {"event": target["id"], "learned": sorted(update["set"])}
-            raising.note(connection, raising.alert_id(session), "entry_completed", detail, self._clock())
+            self._alerting.note(connection, session, "entry_completed", detail)
         if after and not probe and alerts.void(visited):
             self._alerting.withdraw(connection, session)
 

@@ -16,7 +16,7 @@ from controller.detect.alerts import NO_ENTRY, subject, title
 from controller.detect.baseline import Normal, of_activity, subjects
 from controller.detect.sentence import container_name
 from controller.store import baselines
-from controller.store.raising import NewAlert
+from controller.store.alert_rows import NewAlert
 from controller.store.schema import containers
 from sensor.wire import printable
 

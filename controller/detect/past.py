@@ -50,9 +50,9 @@ class Past:
     def visits(self, *, within: int, **same: str | None) -> tuple[PastVisit, ...]:
         """Visits of the last `within` ns, this one among them, oldest first; with the values of `same`."""
         begin = self._time - within
-        return tuple(each for each in self._visits if begin < each.time <= self._time and _is(each, same))[
-            -MOST:
-        ]
+        return tuple(
+            each for each in self._visits if begin < each.time <= self._time and matches(each, same)
+        )[-MOST:]
 
     def found(self, detection: str, *, within: int, **same: str | None) -> bool:
         """Whether a detection fired within the last `within` ns in another visit with the values of `same`."""
@@ -64,7 +64,7 @@ class Past:
     def first(self, **same: str | None) -> bool:
         """Whether no visit before this one had the values of `same`, ever."""
         earlier = (each for each in self._visits if each.time <= self._time and each.session != self._session)
-        return not any(_is(each, same) for each in earlier)
+        return not any(matches(each, same) for each in earlier)
 
 
 NO_PAST: Final = Past()
@@ -79,5 +79,6 @@ def checked(same: dict[str, str | None]) -> dict[str, str | None]:
     return same
 
 
-def _is(visit: PastVisit, same: dict[str, str | None]) -> bool:
+def matches(visit: PastVisit, same: dict[str, str | None]) -> bool:
+    """Whether the visit has the values of `same`. ValueError as `checked`."""
     return all(getattr(visit, name) == value for name, value in checked(same).items())

@@ -22,7 +22,7 @@ from controller.store import approvals, audit, completion, emulations, exception
 from controller.store import knobs as kept_knobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -67,6 +67,8 @@ class Policy:
         """Whether an emulation with knobs of its own may go on: the audit log has its beginning."""
         self.windows = False
         """Whether there is any approval."""
+        self.asked: Callable[[Connection, str], None] = lambda _connection, _detection: None
+        """Called before a rule is told where a detection fired."""
 
     def refresh(self, connection: Connection) -> bool:
         """Reads what was changed since; whether anything was."""
@@ -104,7 +106,7 @@ class Policy:
         if row is not None and self._noted.get(visited.session) != row:
             visitors.note_all(connection, [row])
             self._noted[visited.session] = row
-        past = visitors.StoredPast(connection, visited.session, entry["time"])
+        past = visitors.StoredPast(connection, visited.session, entry["time"], self.asked)
         ref = approvals.ref(*visited.approved) if visited.approved else None
         visited.around = Around(host.id, in_force, past, ref)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controller.detect.policy import Host, Policy
     from controller.detect.rule import Event
     from controller.policy.knobs import Knobs
-    from controller.store.raising import NewAlert
+    from controller.store.alert_rows import NewAlert
 
 
 class Unvisited:

@@ -20,7 +20,7 @@ from controller.detect.engine import Raised
 from controller.detect.rule import Around, Severity, Visit
 from controller.store import api_attribution, approvals, attribution, baselines, completion, principals
 from controller.store import withheld as kept_back
-from controller.store.raising import alert_id
+from controller.store.alert_rows import alert_id
 from controller.store.schema import events, findings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ OPENING: Final = ("entry", "escape", "attempt")
 """The kinds that open a visit: of several in one, the first that is of the first of these kinds did."""
 KEPT: Final = 500
 """Executions of a visit that rules can look back on: enough for a person's whole afternoon."""
-CACHED: Final = 4096
+CACHED: Final = 1024
 """Visits held in memory; one that is not among them is read again."""
 MAX_EXECUTIONS: Final = 32_000
 """Executions of all visits that are held in memory."""

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 
 from controller.store import sessions, withheld
 from controller.store.alert_filter import FACETS, AlertFilter, conditions, facets
-from controller.store.raising import NewAlert, NewFinding, Raised, alert_id, note, raise_, refresh
+from controller.store.alert_rows import NewAlert, NewFinding, alert_id, note
+from controller.store.raising import Raised, raise_, refresh
 from controller.store.schema import alert_history, alerts, findings, hosts
 from controller.store.triage import ClosedError, assign, comment, set_state, state
 from controller.store.views import (

@@ -34,6 +34,7 @@ OF_A_VISIT: Final = frozenset({"pods/exec", "nodes/proxy"})
 DEBUG: Final = "io.kubernetes.container.name"
 
 _a, _r, _s = api_attributions, records, audit_sources
+_FORGET: Final = _a.delete().where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 
 
 def pod_of(entry: Event) -> str | None:
@@ -45,11 +46,10 @@ def pod_of(entry: Event) -> str | None:
 
 
 def ask(connection: Connection, host: str, entry: Event, now: int) -> str | None:
-    """A visit has come, or more is known of it: its pod, where a request is wanted. A probe needs none."""
+    """A visit has come, or more is known of it: its pod, where a request is wanted (else `forget` it)."""
     key = _a.c.session == entry["session"]
     pod = pod_of(entry)
     if pod is None:
-        connection.execute(_a.delete().where(key))
         return None
     row = connection.execute(select(_a).where(key)).mappings().one_or_none()
     if row is not None and (row["status"] == "recorded" or row["pod"] == pod):
@@ -83,6 +83,12 @@ def ask(connection: Connection, host: str, entry: Event, now: int) -> str | None
         },
     )
     return pod
+
+
+def forget(connection: Connection, sessions: Sequence[str]) -> None:
+    """No request is wanted of these visits, or not any more: a probe needs none."""
+    if sessions:
+        connection.execute(_FORGET, {"sessions": list(sessions)})
 
 
 def settle(connection: Connection, pod: str, around: Sequence[int], now: int) -> set[str]:

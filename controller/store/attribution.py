@@ -7,12 +7,14 @@ belong together, keeps what came out, and finds the visits whose time is up.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from controller.detect import join
-from controller.store.dialect import put
+from controller.store import listening
+from controller.store.dialect import put_all
 from controller.store.schema import attributions, events, record_sources, records
 
 if TYPE_CHECKING:
@@ -28,15 +30,15 @@ MAX_NEAR: Final = 500
 MAX_DUE: Final = 200
 OF_AN_EXEC: Final = ("exec_create", "exec_start", "exec_die")
 
+Found = tuple["RowMapping", join.Pair, join.Told]
+"""A visit's row, and which record it is found to have."""
 _a, _s, _r = attributions, record_sources, records
 COLUMNS: Final = tuple(
     _a.c[name].label(f"record_{name}") for name in ("status", "confidence", "reason", "source", "exec_id")
 )
 """For a query that joins the table: what `view` takes."""
-FORGOTTEN_NS: Final = 100_000_000
-"""By how much less the usual delay must have become to be written anew."""
 
-_ONE: Final = select(_a).where(_a.c.session == bindparam("of"))
+_THEM: Final = select(_a).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 _SHOWN: Final = select(_a.c.session, *COLUMNS).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 _SPAN: Final[tuple[BindParameter[int], BindParameter[int]]] = (bindparam("first"), bindparam("last"))
 _NEAR: Final = (
@@ -62,12 +64,6 @@ _WRITTEN: Final = ("status", "confidence", "reason", "told", "source", "due")
 _RECORDED: Final = (
     update(_a).where(_a.c.session == bindparam("of")).values({name: bindparam(name) for name in _WRITTEN})
 )
-_SOURCES: Final = select(_s).where(_s.c.host == bindparam("of_host"))
-_OF_SOURCE: Final = and_(_s.c.host == bindparam("of_host"), _s.c.source == bindparam("of_source"))
-_DELAYS: Final = select(_s.c.delay).where(_OF_SOURCE)
-_LEARNED: Final = (
-    update(_s).where(_OF_SOURCE, _s.c.delay == bindparam("was")).values(delay=bindparam("delay"))
-)
 _IS_DUE: Final = select(_a.c.session).where(_a.c.due <= bindparam("now")).limit(1)
 _DUE: Final = select(_a).where(_a.c.due <= bindparam("now")).order_by(_a.c.due).limit(MAX_DUE)
 
@@ -91,91 +87,124 @@ def wanted(entry: Event) -> join.Wanted:
     )
 
 
-def ask(connection: Connection, host: str, entry: Event, now: int) -> None:
-    """A visit has come, or more is known of it. One that is a probe needs no record: it is declared."""
-    row = connection.execute(_ONE, {"of": entry["session"]}).mappings().one_or_none()
-    if entry["means"] == "probe":
-        connection.execute(_a.delete().where(_a.c.session == entry["session"]))
-        return
-    visit = wanted(entry)
-    same = row is not None and (row["means"], row["container"]) == (visit.means, visit.container)
-    nobody_tells = visit.runtime == "cri-o"  # which may be learned late
-    if row is not None and (row["status"] == "recorded" or (same and not nobody_tells)):
-        return
-    listening = sources(connection, host)
-    status, reason = join.first(visit, listening)
-    delay = max((each.delay for each in listening if each.source == join.SOURCES.get(visit.means)), default=0)
-    put(
-        connection,
-        _a,
-        {
-            "session": visit.session,
-            "host": host,
-            "entry": entry["id"],
-            "container": visit.container,
-            "time": visit.time,
-            "means": visit.means,
-            "exec_id": visit.exec_id,
-            "pid": visit.pid,
-            "command": visit.command,
-            "uid": visit.uid,
-            "arrived": row["arrived"] if row else now,
-            "due": now + join.deadline(delay) if status == "awaited" else None,
-            "status": status,
-            "confidence": "none",
-            "reason": reason,
-            "told": None,
-            "source": None,
-        },
-    )
+def ask_all(connection: Connection, host: str, entries: Sequence[Event], now: int) -> None:
+    """Visits have come, or more is known of them. One that is a probe needs no record: it is declared."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    sessions = [each["session"] for each in entries]
+    for first in range(0, len(sessions), MAX_NEAR):
+        asked = {"sessions": sessions[first : first + MAX_NEAR]}
+        rows |= {row["session"]: row for row in connection.execute(_THEM, asked).mappings()}
+    heard = listening.sources(connection, host)
+    probes: set[str] = set()
+    new: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        session = entry["session"]
+        if entry["means"] == "probe":
+            probes.add(session)
+            new.pop(session, None)
+            continue
+        row = new.get(session, rows.get(session))
+        visit = wanted(entry)
+        same = row is not None and (row["means"], row["container"]) == (visit.means, visit.container)
+        nobody_tells = visit.runtime == "cri-o"  # which may be learned late
+        if row is None or (row["status"] != "recorded" and (not same or nobody_tells)):
+            new[session] = _asked(host, entry, visit, heard, row["arrived"] if row else now, now)
+    if probes:
+        connection.execute(_a.delete().where(_a.c.session.in_(sorted(probes))))
+    put_all(connection, _a, list(new.values()))
 
 
-def settle(connection: Connection, host: str, container: str, around: Sequence[int], now: int) -> set[str]:
-    """Joins what came of one container at the times `around` with what is there; the visits that changed."""
+def _asked(
+    host: str, entry: Event, visit: join.Wanted, heard: Sequence[join.Listening], arrived: int, now: int
+) -> dict[str, Any]:
+    """The row of a visit before any record is known."""
+    status, reason = join.first(visit, heard)
+    delay = max((each.delay for each in heard if each.source == join.SOURCES.get(visit.means)), default=0)
+    return {
+        "session": visit.session,
+        "host": host,
+        "entry": entry["id"],
+        "container": visit.container,
+        "time": visit.time,
+        "means": visit.means,
+        "exec_id": visit.exec_id,
+        "pid": visit.pid,
+        "command": visit.command,
+        "uid": visit.uid,
+        "arrived": arrived,
+        "due": now + join.deadline(delay) if status == "awaited" else None,
+        "status": status,
+        "confidence": "none",
+        "reason": reason,
+        "told": None,
+        "source": None,
+    }
+
+
+def settle_all(
+    connection: Connection, host: str, near: Mapping[str, Sequence[Sequence[int]]], now: int
+) -> set[str]:
+    """Joins what came of the containers of a host at these times with what is there; the visits that changed.
+
+    `near` has for each container groups of times that lie apart.
+    """
+    changed: set[str] = set()
+    for groups in zip_longest(*near.values()):
+        found: list[Found] = []
+        for container, around in zip(near, groups, strict=True):
+            if around is not None:
+                changed |= _settle(connection, host, container, around, found, now)
+        # Before the next group of the same container, which may look at these visits too.
+        if found:
+            connection.execute(_RECORDED, [_recorded(*each, now) for each in found])
+        late = ((told.source, max(0, now - row["arrived"])) for row, _, told in found)
+        listening.learn(connection, host, late)
+    return changed
+
+
+def _settle(
+    connection: Connection, host: str, container: str, around: Sequence[int], found: list[Found], now: int
+) -> set[str]:
+    """One container: adds to `found` what is recorded; the visits that changed."""
     span = (min(around) - join.EXACT_WINDOW_NS, max(around) + join.EXACT_WINDOW_NS)
     where = {"host": host, "container": container, "first": span[0], "last": span[1]}
     rows = connection.execute(_NEAR, where).mappings().all()
     final = {row["told"] for row in rows if row["confidence"] == "exact"}
     open_ = {row["session"]: row for row in rows if row["confidence"] != "exact"}
+    if not open_:
+        return set()
     told = [each for each in _told(connection, host, container, span) if each.key not in final]
-    joined = [row["time"] for row in rows if row["confidence"] == "exact"]
-    pairs = join.assign([_wanted(row) for row in open_.values()], told, joined)
+    pairs = join.assign([_wanted(row) for row in open_.values()], told)
     by_key = {each.key: each for each in told}
     changed = set()
     for session, row in open_.items():
-        found = pairs.get(session)
-        if found is not None and (row["told"], row["confidence"]) != (found.key, found.confidence):
-            _recorded(connection, row, found, by_key[found.key], now)
+        pair = pairs.get(session)
+        if pair is not None and (row["told"], row["confidence"]) != (pair.key, pair.confidence):
+            found.append((row, pair, by_key[pair.key]))
             changed.add(session)
-        elif found is None and row["told"] is not None:
+        elif pair is None and row["told"] is not None:
             _taken_back(connection, row, now)  # another visit has the better claim
             changed.add(session)
     return changed
 
 
-def _recorded(connection: Connection, row: RowMapping, found: join.Pair, told: join.Told, now: int) -> None:
-    late = max(0, now - row["arrived"])
-    by = f"recorded by {told.source}: {found.reason}"
+def _recorded(row: RowMapping, pair: join.Pair, told: join.Told, now: int) -> dict[str, Any]:
+    by = f"recorded by {told.source}: {pair.reason}"
     if row["status"] == "unrecorded":
-        by += f"; the record came {late / 1e9:.1f} s after the visit"
-    values = {
+        by += f"; the record came {max(0, now - row['arrived']) / 1e9:.1f} s after the visit"
+    return {
+        "of": row["session"],
         "status": "recorded",
-        "confidence": found.confidence,
+        "confidence": pair.confidence,
         "reason": by,
-        "told": found.key,
+        "told": pair.key,
         "source": told.source,
         "due": None,
     }
-    connection.execute(_RECORDED, {**values, "of": row["session"]})
-    of_it = {"of_host": row["host"], "of_source": told.source}
-    for delay in set(connection.execute(_DELAYS, of_it).scalars()):
-        learned = join.learned(delay, late)
-        if learned > delay or delay - learned > FORGOTTEN_NS:
-            connection.execute(_LEARNED, {**of_it, "was": delay, "delay": learned})
 
 
 def _taken_back(connection: Connection, row: RowMapping, now: int) -> None:
-    status, reason = join.first(_wanted(row), sources(connection, row["host"]))
+    status, reason = join.first(_wanted(row), listening.sources(connection, row["host"]))
     values = {
         "status": status,
         "confidence": "none",
@@ -196,8 +225,8 @@ def decide(connection: Connection, now: int) -> list[str]:
     """Gives the verdict on visits whose time is up, a bounded number; the sessions."""
     decided = []
     for row in connection.execute(_DUE, {"now": now}).mappings().all():
-        listening = sources(connection, row["host"])
-        status, reason = join.last(_wanted(row), listening, _lost(connection, row["host"], row["time"]))
+        heard = listening.sources(connection, row["host"])
+        status, reason = join.last(_wanted(row), heard, _lost(connection, row["host"], row["time"]))
         values = {"status": status, "reason": reason, "due": None}
         connection.execute(update(_a).where(_a.c.session == row["session"]).values(values))
         decided.append(row["session"])
@@ -241,41 +270,6 @@ def view(row: RowMapping) -> RecordRef | None:
         "source": row["record_source"],
         "exec_id": row["record_exec_id"],
     }
-
-
-def hear(connection: Connection, host: str, event: Event) -> None:
-    """What the sensor says of a source: that it is read, is not any more, or was not told in full."""
-    key = and_(_s.c.host == host, _s.c.place == event["place"])
-    row = connection.execute(select(_s).where(key)).mappings().one_or_none()
-    resumed = event["action"] == "source_up" and "why" in event["detail"] and event["source"] != "containerd"
-    made: dict[str, Any] = {
-        "host": host,
-        "place": event["place"],
-        "source": event["source"],
-        "since": row["since"] if row and resumed else event["time"],
-        "away": None,
-        "delay": row["delay"] if row else 0,
-        "owner": event["owner"],
-        **{name: row[name] if row else 0 for name in ("entry_delay", "gaps", "late", "ahead")},
-        **{name: row[name] if row else None for name in ("gap", "up")},
-    }
-    if event["action"] == "source_gap":
-        made |= {"gap": event["time"], "gaps": made["gaps"] + 1}
-    elif event["action"] == "source_up":
-        made["up"] = event["time"]
-    if event["action"] == "source_away":
-        made |= {"away": event["time"], "since": row["since"] if row else event["time"]}
-        made["owner"] = row["owner"] if row else event["owner"]
-    elif resumed and row is None:
-        made["since"] = int(event["detail"]["why"]) if event["detail"]["why"].isdecimal() else event["time"]
-    put(connection, _s, made)
-
-
-def sources(connection: Connection, host: str) -> list[join.Listening]:
-    """The record sources of a host."""
-    rows = connection.execute(_SOURCES, {"of_host": host}).mappings()
-    names = ("source", "since", "away", "owner", "delay")
-    return [join.Listening(**{name: row[name] for name in names}) for row in rows]
 
 
 def _wanted(row: RowMapping) -> join.Wanted:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from controller.store.alert_rows import NewAlert
+
 LABEL: Final = "nsentry.emulation"
 _RUN: Final = re.compile(r"nsentry-emulation-([0-9a-f]{12})")
 LONGEST_NS: Final = 1_000_000_000 * 1200
@@ -34,8 +36,8 @@ LONGEST_NS: Final = 1_000_000_000 * 1200
 Standing = Literal["proven", "stale", "unproven"]
 STANDINGS: Final[tuple[Standing, ...]] = ("proven", "stale", "unproven")
 """Best first."""
-_OF_CONTAINER: Final = select(emulation_containers.c.run).where(
-    emulation_containers.c.container == bindparam("container")
+_OF_CONTAINERS: Final = select(emulation_containers.c.container, emulation_containers.c.run).where(
+    emulation_containers.c.container.in_(bindparam("containers", expanding=True))
 )
 _GO_ON: Final = (
     select(emulations.c.run)
@@ -119,7 +121,7 @@ def knobs_of(
     connection: Connection, host: str, container: str | None, name: str, now: int
 ) -> Mapping[str, Sequence[str]] | None:
     """The knobs of the run that a container was made for, while it goes on; None without."""
-    run = of_alert(connection, host, container, name, now)
+    (run,) = _runs(connection, [(host, container, name)], now)
     query = select(emulations.c.knobs).where(_goes_on(now) & (emulations.c.run == run))
     found: Mapping[str, Sequence[str]] | None = connection.execute(query).scalar_one_or_none()
     return found
@@ -145,14 +147,26 @@ def ended(connection: Connection, run: str, now: int, outcome: Outcome) -> None:
     connection.execute(update(emulations).where(emulations.c.run == run).values(values))
 
 
-def of_alert(connection: Connection, host: str, container: str | None, title: str, now: int) -> str | None:
-    """The run that an alert is to be raised on; None if nobody staged it."""
-    known: str | None = connection.execute(_OF_CONTAINER, {"container": container}).scalar_one_or_none()
-    if known is not None:
-        return known
+def of_alerts(connection: Connection, raised: Sequence[NewAlert], now: int) -> list[str | None]:
+    """For each alert the run that it is to be raised on; None if nobody staged it."""
+    return _runs(connection, [(each.host, each.container, each.title) for each in raised], now)
+
+
+def _runs(
+    connection: Connection, wanted: Sequence[tuple[str, str | None, str]], now: int
+) -> list[str | None]:
+    """For each host, container and what is said of it the run that it was made for."""
+    asked = sorted({container for _, container, _ in wanted if container is not None})
+    rows = connection.execute(_OF_CONTAINERS, {"containers": asked})
+    known: dict[str | None, str] = {row.container: row.run for row in rows}
     running = set(connection.execute(_GO_ON, {"since": now - LONGEST_NS}).scalars())
-    if not running:
-        return None
+    return [known.get(each[1]) or (_said(connection, *each, running) if running else None) for each in wanted]
+
+
+def _said(
+    connection: Connection, host: str, container: str | None, title: str, running: set[str]
+) -> str | None:
+    """The run, among those that go on, whose secret name its container's label or its title has."""
     query = select(containers.c.body).where(containers.c.host == host, containers.c.id == container)
     label = ((connection.execute(query).scalar_one_or_none() or {}).get("labels") or {}).get(LABEL)
     return next((each for each in (label, *_RUN.findall(title)) if each in running), None)

@@ -44,6 +44,7 @@ REVISIONS: Final = (
     "0021",
     "0022",
     "0023",
+    "0024",
 )
 """All steps that this code knows, oldest first: the files in `migrations/versions`."""
 

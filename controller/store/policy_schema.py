@@ -81,6 +81,7 @@ withheld = Table(
     Column("at", BigInteger, nullable=False),
     UniqueConstraint("session", "detection", "event"),
     Index(None, "because", "name", "time"),
+    Index(None, "detection", "time"),
 )
 
 audit = Table(

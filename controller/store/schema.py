@@ -218,9 +218,8 @@ alerts = Table(
     Column("events", Integer, nullable=False),  # events of the visit so far
     Column("assignee", Text),
     Column("close_reason", Text),
-    Column(
-        "likeness", String(32)
-    ),  # digest of what makes two visits alike: what was found, where, by which way
+    # Digest of what makes two visits alike: what was found, where, by which way.
+    Column("likeness", String(32)),
     Column("repeats", String(32)),  # the alert alike that was resolved last when this one was raised
     Column("emulation", String(32)),  # the run that made it happen; None of what nobody staged
     Index(None, "state", "severity", "last_seen"),
@@ -239,6 +238,7 @@ findings = Table(
     Column("reason", Text, nullable=False),
     Column("fields", JSON, nullable=False),  # dotted paths of the event that the rule matched, with values
     UniqueConstraint("alert", "detection", "event"),
+    Index(None, "detection", "time"),
 )
 
 alert_history = Table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from controller.store.raising import remember
+from controller.store.alert_rows import remember
 from controller.store.schema import alerts
 from controller.store.views import CLOSED_STATES, OPEN_STATES
 

@@ -14,7 +14,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from controller.detect import join, unseen
 from controller.store import unseen_evidence as evidence
 from controller.store import unseen_requests
-from controller.store.dialect import put_new
+from controller.store.dialect import put_new_all
 from controller.store.schema import api_attributions, attributions, entries, record_sources, records
 from controller.store.unseen_table import unseen as table
 
@@ -41,12 +41,18 @@ _IS_DUE: Final = select(_t.c.key).where(_t.c.due <= bindparam("now")).limit(1)
 _DUE: Final = select(_t).where(_t.c.due <= bindparam("now")).order_by(_t.c.due).limit(MAX_DUE)
 
 
-def expect(connection: Connection, host: str, event: Mapping[str, Any], now: int) -> None:
-    """A `record` came: where it says that an exec began, an entry is waited for as long as entries usually take."""
-    if event["action"] != "exec_start" or event["container_id"] is None:
-        return
-    late = connection.execute(_LATE, {"host": host, "source": event["source"]}).scalar_one()
-    row = {
+def expect_all(connection: Connection, host: str, told: Iterable[Mapping[str, Any]], now: int) -> None:
+    """`record`s came: where one says that an exec began, an entry is waited for as long as entries usually take."""
+    began = [each for each in told if each["action"] == "exec_start" and each["container_id"] is not None]
+    late = {
+        source: connection.execute(_LATE, {"host": host, "source": source}).scalar_one() or 0
+        for source in {each["source"] for each in began}
+    }
+    put_new_all(connection, _t, [_expected(host, each, late[each["source"]], now) for each in began])
+
+
+def _expected(host: str, event: Mapping[str, Any], late: int, now: int) -> dict[str, Any]:
+    return {
         "host": host,
         "key": f"{event['owner']}/{event['exec_id'] or event['key']}",
         "record": event["id"],
@@ -55,10 +61,9 @@ def expect(connection: Connection, host: str, event: Mapping[str, Any], now: int
         "exec_id": event["exec_id"],
         "time": event["time"],
         "arrived": now,
-        "due": now + join.deadline(late or 0),
+        "due": now + join.deadline(late),
         "status": "awaited",
     }
-    put_new(connection, _t, row)
 
 
 def due(connection: Connection, now: int) -> bool:

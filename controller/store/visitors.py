@@ -4,23 +4,37 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select, union_all
 
-from controller.detect.past import MOST, Past, PastVisit, checked
+from controller.detect.past import MOST, Past, PastVisit, checked, matches
 from controller.policy.principals import Principal
 from controller.store.dialect import put_all
 from controller.store.policy_schema import visitors, withheld
 from controller.store.schema import alerts, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
 
+FEW: Final = 100
+CLOCKS_NS: Final = 3600 * 10**9
+"""By how much the time of what is found in a visit may be before the visit's: a clock that was set back."""
+
 _v = visitors
 _PARALLEL = tuple(_v.c[name] for name in PastVisit._fields[:-1])
+_FIRED: Final = union_all(
+    select(*_PARALLEL)
+    .join(alerts, alerts.c.session == _v.c.session)
+    .join(findings, findings.c.alert == alerts.c.id)
+    .where(findings.c.detection == bindparam("detection"), findings.c.time > bindparam("since")),
+    select(*_PARALLEL)
+    .join(withheld, withheld.c.session == _v.c.session)
+    .where(withheld.c.detection == bindparam("detection"), withheld.c.time > bindparam("since")),
+).limit(FEW)
+"""Where it fired lately: mostly nowhere, while visits may be many."""
 
 
 def note_all(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -46,9 +60,17 @@ def row(host: str, entry: Mapping[str, Any], who: Principal) -> dict[str, Any]:
 class StoredPast(Past):
     """The past of one visit as the store knows it. Only for the time that the connection is open."""
 
-    def __init__(self, connection: Connection, session: str, time: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        session: str,
+        time: int,
+        asked: Callable[[Connection, str], None] = lambda _connection, _detection: None,
+    ) -> None:
+        """`asked` is told of which detection findings are looked for, before they are."""
         super().__init__(session, time)
         self._connection = connection
+        self._told = asked
 
     def visits(self, *, within: int, **same: str | None) -> tuple[PastVisit, ...]:
         """See Past."""
@@ -59,14 +81,16 @@ class StoredPast(Past):
 
     def found(self, detection: str, *, within: int, **same: str | None) -> bool:
         """See Past. Also what an exception or an approval withheld was found."""
-        asked = {
-            "after": self._time - within,
-            "until": self._time,
-            "but": self._session,
-            "detection": detection,
-        }
-        found = _found(_asked(same))
-        return self._connection.execute(found, {**asked, **checked(same)}).first() is not None
+        self._told(self._connection, detection)
+        after = self._time - within
+        lately = {"detection": detection, "since": after - CLOCKS_NS}
+        fired = self._connection.execute(_FIRED, lately).all()
+        if len(fired) == FEW:
+            asked = {"after": after, "until": self._time, "but": self._session, "detection": detection}
+            every = _found(_asked(same))
+            return self._connection.execute(every, {**asked, **checked(same)}).first() is not None
+        others = (PastVisit(*each) for each in fired if each.session != self._session)
+        return any(after < each.time <= self._time and matches(each, same) for each in others)
 
     def first(self, **same: str | None) -> bool:
         """See Past."""

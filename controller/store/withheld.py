@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
-    from controller.store.raising import NewFinding
+    from controller.store.alert_rows import NewFinding
 
 Because = Literal["exception", "approval"]
 SHOWN: Final = 200

@@ -27,7 +27,9 @@ TOLD = {
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on what opened the visit, and on the first program after it that is new."""
     opening, normal = visit.entry, visit.normal
-    if opening is None or opening["kind"] == "escape" or opening["means"] in {"probe", "unknown"}:
+    if not normal.judges("visit") or opening is None:
+        return None
+    if opening["kind"] == "escape" or opening["means"] in {"probe", "unknown"}:
         return None
     if event["id"] == opening["id"]:
         traits = {*of_arrival(opening, visit.who), *of_execution(event, {})}

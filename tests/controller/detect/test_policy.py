@@ -11,9 +11,9 @@ from controller.detect.worker import Worker
 from controller.policy.knobs import KnobError
 from controller.store import alerts as reads
 from controller.store import approvals, audit, exceptions, knobs, sessions, triage
+from controller.store.alert_rows import alert_id
 from controller.store.policy_schema import audit as audit_table
 from controller.store.policy_schema import withheld
-from controller.store.raising import alert_id
 from controller.store.schema import alerts, findings
 from tests.controller.detect.building import collector, command, detection, event
 

@@ -14,7 +14,7 @@ from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.rule import Finding, Severity
 from controller.detect.worker import CURSOR, Worker
-from controller.store import cursors, project, raising, schema, triage
+from controller.store import alert_rows, cursors, project, schema, triage
 from controller.store.engine import StoreError
 from controller.store.schema import alert_history, alerts, counters, entries, findings, sessions
 from tests.controller.detect.building import always, collector, command, detection, event
@@ -324,8 +324,8 @@ def test_two_visits_are_two_alerts(here):
     drain(worker(here, always()))
     assert {each["session"] for each in here.rows(alerts)} == {"h1/b1/1", "h1/b1/2"}
     assert {each["id"] for each in here.rows(alerts)} == {
-        raising.alert_id("h1/b1/1"),
-        raising.alert_id("h1/b1/2"),
+        alert_rows.alert_id("h1/b1/1"),
+        alert_rows.alert_id("h1/b1/2"),
     }
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from controller.store import alert_times, raising
+from controller.store import alert_rows, alert_times, raising
 from controller.store.alert_times import STRETCHES
 from controller.store.alerts import AlertFilter
 from tests.controller import make
@@ -23,8 +23,8 @@ def at(store, host):
     def raise_(number, moment, severity=2):
         named = {"title": "t", "sentence": "s", "means": "ns-join", "container": None, "user": None}
         seen = {"first_seen": moment, "last_seen": moment, "events": 1}
-        alert = raising.NewAlert(f"s{number}", host, container_name=None, image=None, **named, **seen)
-        finding = raising.NewFinding("d", severity, f"{host}/b/{number}", moment, "because", {})
+        alert = alert_rows.NewAlert(f"s{number}", host, container_name=None, image=None, **named, **seen)
+        finding = alert_rows.NewFinding("d", severity, f"{host}/b/{number}", moment, "because", {})
         store.write(lambda connection: raising.raise_(connection, alert, [finding], moment))
 
     return raise_

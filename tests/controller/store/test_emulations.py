@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from controller.store import audit, emulations, schema
+from controller.store.alert_rows import NewAlert
 from controller.store.emulations import LONGEST_NS, Outcome
 
 RUN = "0123456789ab"
@@ -16,7 +17,9 @@ def begun(store):
 
 def staged(store, container="c1", title="", now=NOW):
     with store.read() as at:
-        return emulations.of_alert(at, "h1", container, title, now)
+        seen = {"first_seen": now, "last_seen": now, "events": 1}
+        alert = NewAlert("s", "h1", title, "", "docker-exec", container, None, None, None, **seen)
+        return emulations.of_alerts(at, [alert], now)[0]
 
 
 def test_a_container_of_a_run_is_known_for_good(store):
