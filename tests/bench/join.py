@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The join of as many sessions as records, by itself and through worker and store, each second of CPU; on one core.
 
-Each session has its record: half come before it and half after, every eighth in another batch.
+The load is `load.events`: visits with their commands. That memory is bounded shows in its steps.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+
+from sqlalchemy import func, select
 
 from controller.bus import EmbeddedBus
 from controller.detect import join
@@ -16,11 +17,12 @@ from controller.detect.worker import Worker
 from controller.store import migrate
 from controller.store.schema import attributions, hosts
 from sensor.health import resident_bytes
-from tests.bench.throughput import BOOT, visit
+from tests.bench import load
 from vagrant.local.stack import Stack
 
 HOST = "h" + "0" * 16
-SESSIONS = 2_000
+SESSIONS = 10_000
+STEPS = 5
 ROUNDS = 50
 CONTAINERS = 50
 SECOND = 1_000_000_000
@@ -56,63 +58,23 @@ def _through_the_store(url: str) -> Iterator[str]:
         row = dict.fromkeys(("kernel", "os", "arch", "sensor"), "x")
         row |= {"id": HOST, "name": "bench", "credential": "c", "enrolled": 1}
         store.write(lambda connection: connection.execute(hosts.insert().values(row)))
-        bus, events = EmbeddedBus(store), list(_events())
-        for first in range(0, len(events), 500):
-            bus.append(HOST, events[first : first + 500], 1).result()
+        bus = EmbeddedBus(store)
         worker = Worker(store, bus)
-        before = _resident()
-        begin = time.process_time()
-        while worker.run_once():
-            pass
-        took = time.process_time() - begin
-        with store.read() as connection:
-            kept = connection.execute(attributions.select()).mappings().all()
-        exact = sum(each["confidence"] == "exact" for each in kept)
-    yield (
-        f"joined   {exact / took:,.0f} sessions/s of CPU through worker and store "
-        f"({exact} of {SESSIONS} exact, {len(events) / took:,.0f} events/s, {_resident() - before:+.1f} MiB)"
-    )
-
-
-def _events() -> Iterator[dict[str, Any]]:
-    yield _record(0, "source_up", None)
-    late: list[dict[str, Any]] = []
-    for number in range(1, SESSIONS + 1):
-        exec_id = f"{number:064x}"
-        said = _record(number, "exec_start", exec_id)
-        entry, *_, end = visit(HOST, number)
-        entry |= {"means": "docker-exec", "exec_id": exec_id}
-        if number % 8 == 0:
-            late.append(said)
-            yield from (entry, end)
-        else:
-            yield from (said, entry, end) if number % 2 else (entry, said, end)
-        if len(late) == 50:
-            yield from late
-            late.clear()
-    yield from late
-
-
-def _record(number: int, action: str, exec_id: str | None) -> dict[str, Any]:
-    now = time.time_ns()
-    return {
-        "id": f"{HOST}/{BOOT}/{10**6 + number}",
-        "time": now - (10**12 if exec_id is None else 0),
-        "mono": number,
-        "kind": "record",
-        "source": "docker",
-        "place": "/run/docker.sock",
-        "key": f"{number:032x}",
-        "action": action,
-        "owner": 0,
-        "container_id": None if exec_id is None else f"{number % CONTAINERS:064x}",
-        "exec_id": exec_id,
-        "pid": None,
-        "command": "/bin/sh",
-        "code": None,
-        "read": now,
-        "detail": {},
-    }
+        for first in range(1, SESSIONS, SESSIONS // STEPS):
+            events = list(load.events(HOST, SESSIONS // STEPS, first))
+            for at in range(0, len(events), 500):
+                bus.append(HOST, events[at : at + 500], 1).result()
+            begin = time.process_time()
+            while worker.run_once():
+                pass
+            took = time.process_time() - begin
+            with store.read() as connection:
+                query = select(func.count()).select_from(attributions)
+                exact = connection.execute(query.where(attributions.c.confidence == "exact")).scalar_one()
+            yield (
+                f"joined   {SESSIONS / STEPS / took:,.0f} sessions/s of CPU through worker and store "
+                f"({exact} exact by now, {len(events) / took:,.0f} events/s, {_resident():.1f} MiB)"
+            )
 
 
 def _resident() -> float:
