@@ -12,13 +12,6 @@
 
 #include "event.h"
 
-/*
- * bpftool leaves out what aligns a member more than its type does; on 5.10 all of task_struct after
- * sched_entity is then read from the wrong place, and nothing is seen. Better no program than a blind one.
- */
-_Static_assert(__builtin_offsetof(struct task_struct, nsproxy) == OFFSET_task_struct_nsproxy,
-	       "bpftool writes this kernel's types with another layout than they have: use --loader core");
-
 BPF_RINGBUF_OUTPUT(entries, ENTRIES_LEN / 4096); /* pages */
 BPF_F_TABLE("hash", u32, struct mark, marks, 65536, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, struct ns_place, before, 4096);

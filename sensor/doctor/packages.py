@@ -16,7 +16,6 @@ _INSTALL: Final = {
 _NAMES: Final[dict[str, dict[str, str]]] = {
     "libbpf": {"debian": "libbpf1", "fedora": "libbpf", "arch": "libbpf", "suse": "libbpf1"},
     "bcc": {"debian": "python3-bpfcc", "fedora": "python3-bcc", "arch": "python-bcc", "suse": "python3-bcc"},
-    "bpftool": {"debian": "bpftool", "fedora": "bpftool", "arch": "bpf", "suse": "bpftool"},
 }
 _FAMILY: Final = {
     "ubuntu": "debian",
@@ -28,7 +27,7 @@ _FAMILY: Final = {
 
 
 def install_command(*things: str, root: Path = Path("/")) -> str:
-    """How to install libbpf, bcc or bpftool here; in Debian's words on a distribution that is not known."""
+    """How to install libbpf or bcc here; in Debian's words on a distribution that is not known."""
     family = _family(root)
     return f"{_INSTALL[family]} {' '.join(_NAMES[thing][family] for thing in things)}"
 

@@ -10,7 +10,6 @@ import ctypes
 import importlib.util
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +50,6 @@ class Surroundings:
     libbpf: str = "libbpf.so.1"
     bpf_object: Callable[[], Path] = _real_object
     bcc_folders: Callable[[], list[str]] = _bcc_folders
-    search_path: str = field(default_factory=lambda: f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     release: str = field(default_factory=lambda: os.uname().release)
 
     @property
@@ -173,7 +171,7 @@ def _lockdown(around: Surroundings) -> Check:
 def _loaders(loader: Loader, around: Surroundings) -> Iterator[Check]:
     """Of `auto` one loader is enough: then what the other lacks is a warning."""
     core = [_libbpf(around), _object(around)]
-    bcc = [_bcc(around), _bpftool(around)]
+    bcc = [_bcc(around)]
     if loader == "core":
         yield from core
     elif loader == "bcc":
@@ -213,11 +211,3 @@ def _bcc(around: Surroundings) -> Check:
         said = f"the Python module bcc in {folders[0]} is not the BPF Compiler Collection"
         return Check.fail("bcc", said, f"pip uninstall bcc && {install}")
     return Check.ok("bcc", folders[0])
-
-
-def _bpftool(around: Surroundings) -> Check:
-    found = shutil.which("bpftool", path=around.search_path)
-    if found:
-        return Check.ok("bpftool", found)
-    install = install_command("bpftool", root=around.root)
-    return Check.fail("bpftool", "bpftool is missing, which loader bcc needs", install)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the programs at start with the distribution's bcc, from BTF and stub headers.
 
-bcc's prelude includes six kernel headers. A folder of stubs stands in for them: its uapi/linux/bpf.h is the
-vmlinux.h that bpftool writes from the kernel's BTF; two guard macros keep out bcc's own copy of bpf.h.
+bcc's prelude includes six kernel headers. A folder of stubs stands in for them: its uapi/linux/bpf.h is what
+kernel_types.py writes of the kernel's BTF; two guard macros keep out bcc's own copy of bpf.h.
 This is the one module that imports bcc.
 """
 
@@ -97,7 +97,7 @@ class BccProbe:
 
     @staticmethod
     def _compile(bcc: Any, folder: Path) -> Any:  # noqa: ANN401 - bcc has no types
-        vmlinux = kernel_types.headers(folder)
+        text = source()
         flags = [
             "-DLOADER_BCC",
             "-D_UAPI__LINUX_BPF_H__",
@@ -106,11 +106,11 @@ class BccProbe:
             "-DCONFIG_BPF_SYSCALL=1",
             f"-I{folder}/include",
             "-Wno-everything",
-            *kernel_types.features(vmlinux, _library()),
+            *kernel_types.headers(folder, text, _library()),
         ]
         os.environ["BCC_KERNEL_SOURCE"] = str(folder)
         try:
-            return _quiet(bcc.BPF)(text=source().encode(), cflags=flags)
+            return _quiet(bcc.BPF)(text=text.encode(), cflags=flags)
         except Exception as error:  # bcc raises the bare class
             raise ProbeError(
                 f"bcc could not compile the programs: {error}; run as root, see its output above"

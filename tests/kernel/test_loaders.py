@@ -25,7 +25,7 @@ def built() -> None:
 def room() -> Iterator[int]:
     """A process in namespaces of its own, as a container's init is."""
     outer = subprocess.Popen(
-        ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--mount-proc", "sleep", "60"]
+        ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--mount-proc", "sleep", "900"]
     )
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
     deadline = time.monotonic() + 10

@@ -56,8 +56,6 @@ class Host:
         self.write("etc/os-release", "ID=debian\n")
         self.write("object", "")
         self.write("bcc/libbcc.py", "")
-        self.write("bin/bpftool", "#!/bin/sh\n")
-        (root / "bin/bpftool").chmod(0o755)
 
     def write(self, name, text):
         path = self.root / name
@@ -77,7 +75,6 @@ class Host:
             libbpf=self.libbpf,
             bpf_object=lambda: self.root / "object",
             bcc_folders=lambda: [str(self.root / "bcc")] if (self.root / "bcc").exists() else [],
-            search_path=str(self.root / "bin"),
             release=self.release,
         )
 
@@ -172,10 +169,6 @@ def test_the_other_package_of_the_name_bcc_is_told_apart(host):
     assert "is not the BPF Compiler Collection" in check.said
 
 
-def test_no_bpftool(host):
-    assert breaks(host, "bpftool", lambda: host.remove("bin/bpftool")).fix == "apt-get install -y bpftool"
-
-
 def test_an_old_kernel(host):
     host.release = "5.4.0-42-generic"
     assert "too old" in breaks(host, "kernel", lambda: None).said
@@ -212,8 +205,8 @@ def test_of_auto_one_loader_is_enough_and_the_other_is_a_warning(host):
     host.libbpf = "libnosuch.so.1"
     assert host.checks("auto")["libbpf"].state == "warn"
     require("auto", host.around())
-    host.remove("bin/bpftool")
-    assert host.checks("auto")["libbpf"].state == host.checks("auto")["bpftool"].state == "fail"
+    host.remove("bcc/libbcc.py")
+    assert host.checks("auto")["libbpf"].state == host.checks("auto")["bcc"].state == "fail"
     with pytest.raises(Fault, match="libnosuch"):
         require("auto", host.around())
 
@@ -386,7 +379,7 @@ def test_the_hook_of_the_running_sensor_is_shown_and_the_dear_one_is_a_warning(e
 def test_everything_covers_what_the_contract_names(enrolled, host):
     names = {check.name for check in everything(enrolled, host.around())}
     assert names >= {
-        "privilege", "btf", "tracefs", "libbpf", "object", "bcc", "bpftool", "runtimes",
+        "privilege", "btf", "tracefs", "libbpf", "object", "bcc", "runtimes",
         "state", "spool", "enrolment", "controller", "credential", "clock",
     }  # fmt: skip
 
