@@ -17,7 +17,7 @@ RUN_PACKAGES := python3-venv python3-bpfcc libbpf1 libbpf-dev bpftool clang
 APPARMOR := $(if $(filter Y,$(file </sys/module/apparmor/parameters/enabled)),apparmor)
 DEMO_PACKAGES := docker.io iproute2 iptables busybox-static $(APPARMOR)
 # qemu-system-x86: the kernels of other releases run in an emulated computer, over this machine's own files.
-TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-client tmux qemu-system-x86 crun podman conmon chromium clang-format git containernetworking-plugins systemd gcc libc6-dev mmdebstrap rpm man-db e2fsprogs qemu-utils
+TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-client tmux qemu-system-x86 crun podman conmon chromium clang-format git containernetworking-plugins systemd gcc libc6-dev mmdebstrap rpm man-db e2fsprogs qemu-utils shellcheck vagrant vagrant-libvirt
 
 .PHONY: help
 help: ## this list

@@ -36,11 +36,27 @@ class Root:
 
     path: Path
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command in it, as root, with a /proc and mounts that end with it."""
-        script = _ENTER.format(root=self.path)
+    def run(self, *command: str, check: bool = True, apart: bool = False) -> subprocess.CompletedProcess[str]:
+        """A command in it, as root, with a /proc and mounts that end with it, and whatever it started.
+
+        `apart`: in a network of its own, that ends with it too.
+        """
+        script = ("ip link set lo up\n" if apart else "") + _ENTER.format(root=self.path)
+        network = ["--net"] if apart else []
         return subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "sh", "-ec", script, "sh", *command],
+            [
+                "unshare",
+                *network,
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-ec",
+                script,
+                "sh",
+                *command,
+            ],
             check=check,
             capture_output=True,
             text=True,

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from tests.packages.versions import next_version
 from vagrant.packages.told import VERSION
 
 pytestmark = [pytest.mark.packages, pytest.mark.timeout(600)]
@@ -114,20 +113,6 @@ def test_a_shell_completes_commands(installed, program, typed, offered):
     assert installed.run("bash", "-c", script).stdout.split() == [offered]
 
 
-def _next_version(packages, folder: Path) -> list[Path]:
-    """The same packages with a higher version and one more line in each configuration that is shipped."""
-    made = []
-    for name in ("sensor", "controller"):
-        tree = folder / name
-        subprocess.run(["dpkg-deb", "-R", packages[f"{name}.deb"], tree], check=True)
-        control = tree / "DEBIAN/control"
-        control.write_text(control.read_text().replace(f"Version: {VERSION}-1", f"Version: {VERSION}-2"))
-        made.append(folder / f"{name}.deb")
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, made[-1]], check=True)
-        shutil.rmtree(tree)
-    return made
-
-
 def test_an_upgrade_keeps_identity_spool_and_configuration(installed, packages, tmp_path):
     for place, content in (
         (IDENTITY, "{}"),
@@ -136,7 +121,7 @@ def test_an_upgrade_keeps_identity_spool_and_configuration(installed, packages, 
     ):
         (installed.path / place.lstrip("/")).write_text(content)
     before = (installed.path / "var/lib/nsentry/controller/ca.pem").read_bytes()
-    for path in _next_version(packages, tmp_path):
+    for path in next_version(packages, tmp_path):
         shutil.copy(path, installed.path / "root" / path.name)
     installed.run("dpkg", "--force-confdef", "-i", "/root/sensor.deb", "/root/controller.deb")
     assert installed.run("dpkg-query", "-W", "-f", "${Version}", "nsentry-sensor").stdout == f"{VERSION}-2"

@@ -43,8 +43,8 @@ SENSOR: Final = Package(
     "Apache-2.0 AND GPL-2.0-only",
     # Both loaders: where the prebuilt object does not load, bcc compiles the same source.
     {
-        "deb": ["python3 (>= 3.11)", *distributions_own(), "libbpf1", "python3-bpfcc", "bpftool"],
-        "rpm": ["python3 >= 3.11", *distributions_own(), "libbpf", "python3-bcc", "bpftool"],
+        "deb": ["python3 (>= 3.11)", *distributions_own(), "libbpf1", "python3-bpfcc"],
+        "rpm": ["python3 >= 3.11", *distributions_own(), "libbpf", "python3-bcc"],
     },
 )
 CONTROLLER: Final = Package(
