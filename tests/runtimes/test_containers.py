@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -73,8 +74,10 @@ def test_a_sweep_finds_it_and_the_daemon_completes_it(dockerd, container, known,
     assert one.supervisor.container == container_id
     complete(one, [str(dockerd.socket)])
     assert one.missing == {}
+    inspected = json.loads(dockerd.docker("inspect", container_id))[0]["NetworkSettings"]["Networks"]
     assert one.container == {
         "id": container_id,
+        "addresses": [each["IPAddress"] for each in inspected.values()],
         "name": dockerd.docker("inspect", "--format", "{{.Name}}", container_id).removeprefix("/"),
         "image": IMAGE,
         "runtime": "docker",
