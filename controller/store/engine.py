@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_S: Final = 10.0
+BUSY_TIMEOUT_S: Final = 60.0
 """How long a write waits for another process (the command line's) before it fails."""
 MAX_WAITING: Final = 1024
 """Longest queue of writes; whoever would make it longer waits."""
