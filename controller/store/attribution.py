@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, func, literal, select, update
 
 from controller.detect import join
 from controller.store import listening
@@ -41,14 +41,25 @@ COLUMNS: Final = tuple(
 _THEM: Final = select(_a).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 _SHOWN: Final = select(_a.c.session, *COLUMNS).where(_a.c.session.in_(bindparam("sessions", expanding=True)))
 _SPAN: Final[tuple[BindParameter[int], BindParameter[int]]] = (bindparam("first"), bindparam("last"))
-_NEAR: Final = (
-    select(_a)
-    .where(
-        _a.c.host == bindparam("host"), _a.c.container == bindparam("container"), _a.c.time.between(*_SPAN)
-    )
-    .order_by(_a.c.time.desc())
-    .limit(MAX_NEAR)
+_HERE: Final = (
+    _a.c.host == bindparam("host"),
+    _a.c.container == bindparam("container"),
+    _a.c.time.between(*_SPAN),
 )
+_NEAR: Final = select(_a).where(*_HERE, _a.c.confidence != "exact").order_by(_a.c.time.desc()).limit(MAX_NEAR)
+ROOT: Final = "0/"
+"""What the key of an exec begins with that root's own daemon told of."""
+_USERS: Final = select(_a.c.told).where(*_HERE, _a.c.confidence == "exact", _a.c.told.not_like(f"{ROOT}%"))
+_FINAL: Final = (
+    exists()
+    .where(
+        _a.c.host == _r.c.host,
+        _a.c.told == literal(ROOT) + func.coalesce(_r.c.exec_id, _r.c.key),
+        _a.c.confidence == "exact",
+    )
+    .correlate(_r)
+)
+"""What was said is of a visit for good: not read again with each that comes after."""
 _SAID: Final = (
     select(_r.c.body)
     .where(
@@ -56,6 +67,7 @@ _SAID: Final = (
         _r.c.container == bindparam("container"),
         _r.c.time.between(*_SPAN),
         _r.c.action.in_(OF_AN_EXEC),
+        ~_FINAL,
     )
     .order_by(_r.c.time.desc())
     .limit(3 * MAX_NEAR)
@@ -168,11 +180,10 @@ def _settle(
     """One container: adds to `found` what is recorded; the visits that changed."""
     span = (min(around) - join.EXACT_WINDOW_NS, max(around) + join.EXACT_WINDOW_NS)
     where = {"host": host, "container": container, "first": span[0], "last": span[1]}
-    rows = connection.execute(_NEAR, where).mappings().all()
-    final = {row["told"] for row in rows if row["confidence"] == "exact"}
-    open_ = {row["session"]: row for row in rows if row["confidence"] != "exact"}
+    open_ = {row["session"]: row for row in connection.execute(_NEAR, where).mappings()}
     if not open_:
         return set()
+    final = set(connection.execute(_USERS, where).scalars())
     told = [each for each in _told(connection, host, container, span) if each.key not in final]
     pairs = join.assign([_wanted(row) for row in open_.values()], told)
     by_key = {each.key: each for each in told}

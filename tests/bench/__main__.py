@@ -28,7 +28,10 @@ PORT = 8445
 
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, all by default; 0, 1 when one could not be run, 130 when it was interrupted."""
+    """Run the named benchmarks, all by default; 0, 1 when one could not be run, 2 usage, 130 interrupted."""
+    if unknown := sorted(set(names) - set(BENCHMARKS)):
+        print(f"no benchmark {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
