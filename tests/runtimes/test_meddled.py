@@ -171,6 +171,15 @@ class Lab:
         assert len(told) == len(set(told)), f"two visits have one record: {found}"
         return found
 
+    def come(self, container: str, many: int) -> None:
+        """Once there are so many visits to a container, of none of which anything was told; however long ago."""
+
+        def there() -> bool:
+            found = Counter(each["status"] for each in self.joined(container))
+            return found["awaited"] + found["unrecorded"] == found.total() == many
+
+        self.until(there, lambda: f"{many} were not reached: {self.joined(container)}")
+
     def alert(self, session: str) -> dict[str, Any]:
         every = self.stack.read("alerts", "list", "--state", "all", "--limit", "10000")
         found = [each for each in every if each["session"] == session]
@@ -267,7 +276,7 @@ def test_a_controller_killed_between_a_visit_and_its_record_joins_them_when_it_i
     door.meddle(copies=2)
     door.hold()
     at_once(door, web, 2)
-    lab.ended(web, 2, awaited=2)
+    lab.come(web, 2)
     os.kill(lab.service.pid, signal.SIGKILL)
     door.release()
     lab.service._process.wait(30)  # type: ignore[union-attr]
@@ -284,7 +293,10 @@ def test_a_stream_that_breaks_while_events_are_under_way_loses_none_that_the_dae
     web = door.make()
     door.enter(web, ["true"])
     # containerd keeps nothing: what was under way when its stream broke is gone, and told as a gap.
-    lab.ended(web, 1, **{"awaited" if keeps else "recorded": 1})
+    if keeps:
+        lab.come(web, 1)
+    else:
+        lab.ended(web, 1, recorded=1)
     for proxy in door.proxies:
         proxy.cut()
     door.release()
