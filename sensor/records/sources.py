@@ -38,7 +38,7 @@ MAX_REMEMBERED: Final = 1024
 RETRY_S: Final = (0.2, 30.0)
 FORGET_S: Final = 600.0
 """A daemon that nobody configured, and whose socket has been gone for so long, is waited for no more. Seconds."""
-OVERLAP_NS: Final = 10 * 10**9
+OVERLAP_NS: Final = 60 * 10**9
 """What is asked for once more when a stream is opened anew: a daemon, or what is between, may tell out of order."""
 
 

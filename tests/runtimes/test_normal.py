@@ -30,7 +30,7 @@ class Lab:
         self.dockerd.image("busybox:test")
         self.dockerd.socket.chmod(0o666)
         self.dockerd.folder.chmod(0o711)
-        self.sshd = undo.enter_context(Sshd((ANN, EVE)))
+        self.sshd = undo.enter_context(Sshd((ANN, EVE), "nsentrynormal"))
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.stack = Stack(folder / "stack", port, (Path(self.dockerd.socket),))
