@@ -39,9 +39,16 @@ class Elsewhere:
         with suppress(OSError):  # closed
             while True:
                 near, _ = self._server.accept()
-                far = socket.create_connection(("127.0.0.1", self._target), source_address=(ADDRESS, 0))
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_pass, args=(one, other), daemon=True).start()
+                threading.Thread(target=_relay, args=(near, self._target), daemon=True).start()
+
+
+def _relay(near: socket.socket, target: int) -> None:
+    """Passes on, both ways, until both sides have ended; then both are closed."""
+    with near, socket.create_connection(("127.0.0.1", target), source_address=(ADDRESS, 0)) as far:
+        back = threading.Thread(target=_pass, args=(far, near), daemon=True)
+        back.start()
+        _pass(near, far)
+        back.join()
 
 
 def _pass(source: socket.socket, to: socket.socket) -> None:

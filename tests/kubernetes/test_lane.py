@@ -99,9 +99,9 @@ def test_a_stolen_kubeconfig_is_an_alert_with_the_thiefs_address(lane, cart, tmp
         case = [CASES / "stolen-kubeconfig", tmp_path / "stolen", "shop", cart]
         done = subprocess.run(case, env=environment, check=False, capture_output=True, text=True, timeout=60)
     assert "uid=0" in done.stdout, done.stderr
-    alert = lane.alert("source_range", cart)
+    alert = lane.alert("source_range", ADDRESS)
     lane.stack.controller("knobs", "unset", "SourceIPRange")
-    assert (alert["user"], alert["severity"]) == ("alice", "high")
+    assert (alert["principal"], alert["severity"]) == ("alice", "high")
     shown = json.dumps(lane.stack.read("alerts", "show", alert["id"]))
     assert f"alice came from {ADDRESS}, which is outside SourceIPRange" in shown
     assert lane.visit(cart, "echo", "at-my-desk")["session"] != alert["session"]
