@@ -57,14 +57,11 @@ class Sshd:
     def __exit__(self, *_: object) -> None:
         os.kill(int((self.folder / "sshd.pid").read_text()), 15)
         for account in self._accounts:
-            for _ in range(50):
+            subprocess.run(["pkill", "-KILL", "-u", account], check=False)
+            for _ in range(300):
                 # Refused while the last of its processes is about to end.
-                if (
-                    subprocess.run(
-                        ["userdel", "--remove", account], check=False, capture_output=True
-                    ).returncode
-                    != 8
-                ):
+                removed = subprocess.run(["userdel", "--remove", account], check=False, capture_output=True)
+                if removed.returncode != 8:
                     break
                 time.sleep(0.1)
         subprocess.run(["groupdel", self._group], check=True)

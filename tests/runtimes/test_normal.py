@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -20,7 +21,8 @@ from vagrant.local.service import LabError
 from vagrant.local.stack import Stack
 
 PATIENCE_S = 90.0
-ANN, EVE = "nsentryann", "nsentryeve"
+ANN, EVE, GROUP = (f"ns{name}{os.getpid()}" for name in ("ada", "eve", "normal"))
+"""Accounts of this run: others may have theirs on the same machine."""
 LOOK = ("sh", "-c", "id; env >/dev/null")
 
 
@@ -30,7 +32,7 @@ class Lab:
         self.dockerd.image("busybox:test")
         self.dockerd.socket.chmod(0o666)
         self.dockerd.folder.chmod(0o711)
-        self.sshd = undo.enter_context(Sshd((ANN, EVE), "nsentrynormal"))
+        self.sshd = undo.enter_context(Sshd((ANN, EVE), GROUP))
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.stack = Stack(folder / "stack", port, (Path(self.dockerd.socket),))
