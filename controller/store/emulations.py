@@ -168,7 +168,8 @@ def _said(
 ) -> str | None:
     """The run, among those that go on, whose secret name its container's label or its title has."""
     query = select(containers.c.body).where(containers.c.host == host, containers.c.id == container)
-    label = ((connection.execute(query).scalar_one_or_none() or {}).get("labels") or {}).get(LABEL)
+    body = connection.execute(query).scalar_one_or_none()
+    label = (body["fields"].get("labels") or {}).get(LABEL) if body else None
     return next((each for each in (label, *_RUN.findall(title)) if each in running), None)
 
 

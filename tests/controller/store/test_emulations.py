@@ -63,7 +63,7 @@ def test_a_proof_turns_stale_and_what_never_fired_proves_nothing(store):
 
 def test_the_label_of_a_run_counts_only_while_it_goes_on(store):
     begun(store)
-    body = {"labels": {emulations.LABEL: RUN}}
+    body = {"fields": {"labels": {emulations.LABEL: RUN}}}
     row = {"host": "h1", "id": "c7", "body": body, "runtime": "docker", "first_seen": NOW, "last_seen": NOW}
     host = dict.fromkeys(("name", "kernel", "os", "arch", "sensor", "credential"), "x") | {
         "id": "h1",
