@@ -31,16 +31,25 @@ SCRIPTS = [
 ]
 SHELLS = (b"sh", b"bash")
 SYSTEMCTL = """#!/bin/sh
-# Stands in for systemd, which does not run in a chroot.
+# Stands in for systemd, which does not run in a chroot. Like it, it starts what failed anew, and keeps what was said.
+keep() {
+	tries=0
+	until "$@" || [ "$tries" -ge 10 ]; do
+		tries=$((tries + 1))
+		echo "the stand-in for systemd: failed, try $tries follows"
+		sleep 1
+	done
+}
 echo "$*" >>/root/asked
 for last in "$@"; do :; done
 [ "$1" = enable ] || exit 0
 case $last in
 nsentry-controller)
-	setpriv --reuid=nsentry --regid=nsentry --clear-groups nsentry-controller serve >/root/controller.log 2>&1 &
+	keep setpriv --reuid=nsentry --regid=nsentry --clear-groups nsentry-controller serve >/root/controller.log 2>&1 &
 	;;
 nsentry-sensor)
-	[ -e /var/lib/nsentry/sensor/identity.json ] && nsentry-sensor run >/root/sensor.log 2>&1 &
+	[ -e /var/lib/nsentry/sensor/identity.json ] || exit 0
+	keep nsentry-sensor run >/root/sensor.log 2>&1 &
 	;;
 esac
 """
@@ -98,6 +107,12 @@ def _empty(name: str, folder: Path) -> None:
     subprocess.run(["dpkg-deb", "-b", tree, folder / f"{name}.deb"], check=True, capture_output=True)
 
 
+def _logged(home: Path) -> str:
+    """What both programs said: a script that waited for one in vain does not know why."""
+    logs = [path for name in ("controller", "sensor") if (path := home / f"{name}.log").exists()]
+    return "".join(f"\n{path.name}:\n{path.read_text()[-3000:]}" for path in logs)
+
+
 @pytest.mark.kernel
 def test_the_scripts_make_a_collector_and_a_host_that_is_seen_by_it_and_may_run_again(
     installed, packages, tmp_path
@@ -117,7 +132,7 @@ def test_the_scripts_make_a_collector_and_a_host_that_is_seen_by_it_and_may_run_
     systemctl.chmod(0o755)
     (installed.path / "etc/hosts").write_text("127.0.0.1 localhost\n")
     done = installed.run("sh", "-ec", PROVISION, check=False, apart=True)
-    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:] + _logged(home)
     (host,) = map(json.loads, done.stdout.rpartition("\n\n")[2].splitlines())
     assert (host["name"], host["revoked"]) == (socket.gethostname(), None)
     assert host["last_seen"], host
