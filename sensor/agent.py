@@ -113,7 +113,7 @@ class Agent:
         )
         learned = self.recorder.container if self.recorder else None
         self.watch = Watch(containers, self.metadata, reporter, doors, emit, count, learned)
-        self.watch.configured = Configured(next_id, emit, redactor.argv, host, asking)
+        self.watch.descriptions.configured = Configured(next_id, emit, redactor.argv, host, asking)
         self.talk = Talk(
             self.watch,
             Contacts(Daemons(map(str, config.docker.sockets)), count, asking.contacted),
@@ -312,13 +312,13 @@ class Agent:
     def _configured(self, said: Said) -> None:
         """Whether something may be configured otherwise by now, and who asked for that."""
         if said.action in {UP, GAP}:
-            self.watch.may_have_changed()
+            self.watch.descriptions.may_have_changed()
         if said.container is None:
             return
-        if self.watch.configured:
-            self.watch.configured.said(said.container, said.action, said.place, said.time)
+        if self.watch.descriptions.configured:
+            self.watch.descriptions.configured.said(said.container, said.action, said.place, said.time)
         if said.action in CHANGING:
-            self.watch.changed(said.container)
+            self.watch.descriptions.changed(said.container)
 
     def _tell_loss(self, cause: str, count: int) -> None:
         self._emit(

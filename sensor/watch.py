@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host's door, watched: kernel events in, wire events out, the kernel told what it need not follow.
 
-Runs on the probe's thread. What can wait for somebody (a daemon that describes a container) is done by the
-metadata worker; its answers come back through `settled` and go out as updates.
+Runs on the probe's thread. What can wait for somebody, a daemon that describes a container, does (descriptions).
 """
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
+from sensor.descriptions import Descriptions, Metadata
 from sensor.enrich import cgroupfs, procfs
 from sensor.enrich.cgroup import owner
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry import visitors
 from sensor.entry.arrivals import Arrivals, Stand
-from sensor.entry.configured import Configured
 from sensor.entry.crossing import (
     Arrived,
     Attempted,
@@ -41,24 +39,13 @@ from sensor.entry.turned_away import TurnedAway
 from sensor.probe import Probe
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.recall import Recall, Recalled
-from sensor.waiting import Incomplete, Waiting
-from sensor.wire import Connection, Contact, Event, Missing, Update
+from sensor.wire import Connection, Contact, Event, Missing
 
 _NOT_FOLLOWED: Final = frozenset({"start", "plumbing", "foreign", "evicted", "orphan", "inside"})
 """Why a crossing is given up, so that the kernel need not follow it either."""
 
 LOOK_NS: Final = 30_000_000_000
 """How often /proc is looked through for visitors that no hook saw. Nanoseconds."""
-
-
-class Metadata(Protocol):
-    """Completes the description of a container in its own time, and says when it has."""
-
-    def complete(self, known: Known, on_done: Callable[[Known], None]) -> None:
-        """Calls `on_done` from another thread once nothing more will be learned of `known`."""
-
-    def again(self, known: Known, on_done: Callable[[Known], None]) -> None:
-        """The same for one that was complete, and has changed."""
 
 
 def _since_boot() -> int:
@@ -83,14 +70,11 @@ class Watch:
         count: Callable[[str], None],
         learned: Callable[[Known], None] | None = None,
     ) -> None:
-        self._learned = learned
         self.stand: Stand = visitors.stands
         self.reach: Callable[[Reached], Exec | None] = visitors.injected
         self.clock: Callable[[], int] = _since_boot
         """What a replay, whose processes and time are others, replaces."""
         self._containers = containers
-        containers.found = self._found
-        self._metadata = metadata
         self._reporter = reporter
         self._doors = doors
         self._visitors: set[tuple[int, int]] = set()
@@ -101,25 +85,21 @@ class Watch:
         self._cgroups: dict[str, list[int]] = {}
         self._emit = emit
         self._count = count
-        self._settled: queue.SimpleQueue[Known] = queue.SimpleQueue()
-        self._waiting = Waiting()
-        self._next_id: Callable[[], str] = reporter.next_id
+        self.descriptions = Descriptions(containers, metadata, reporter, emit, count, learned)
+        # One that waits to be started. The kernel is not told: its first program is its start.
+        containers.found = self.descriptions.ask
         self.left_out = LeftOut(reporter.next_id, emit)
-        self.configured: Configured | None = None
-        """Set where it is to be told how containers are configured."""
         self.probe: Probe | None = None
         """Set once the programs are loaded: events may come before `open_probe` has returned."""
 
     def recall(self, boot: str) -> Recall:
         """What keeps the state of this watch, and takes over that of the one before."""
-        return Recall(boot, self._tracker, self._reporter, self._containers, self._waiting)
+        return Recall(boot, self._tracker, self._reporter, self._containers, self.descriptions.waiting)
 
     def go_on(self, recalled: Recalled) -> None:
         """What is still to be learned of the containers that were taken over; their settings may have changed."""
         for known in recalled.containers:
-            learn = self._metadata.complete if known.pending else self._metadata.again
-            learn(known, self._settled.put)
-            self._note(known)
+            self.descriptions.learn(known)
 
     @property
     def open_sessions(self) -> int:
@@ -142,8 +122,7 @@ class Watch:
                     # Gone before the kernel was told: the number may be another's at once, whose start counts.
                     probe.forget_mount(known.mnt)
                 self._know_cgroup(known)
-            self._metadata.complete(known, self._settled.put)
-            self._note(known)
+            self.descriptions.ask(known)
         return len(found)
 
     def _look_for_visitors(self, probe: Probe) -> None:
@@ -176,10 +155,6 @@ class Watch:
         known = self._containers.by_id(container) if container else None
         return known.init_pid if known and known.mnt == mnt else None
 
-    def _note(self, known: Known) -> None:
-        if self._learned:
-            self._learned(known)
-
     def feed(self, event: KernelEvent) -> None:
         """One event of the kernel."""
         if isinstance(event, Reached) and event.how is not How.CGROUP:
@@ -204,8 +179,8 @@ class Watch:
         if self.probe and now >= self._next_look:
             self._next_look = now + LOOK_NS
             self._look_for_visitors(self.probe)
-            if self.configured:
-                self.configured.keep({known.id for known in self._containers.all()})
+            if self.descriptions.configured:
+                self.descriptions.configured.keep({known.id for known in self._containers.all()})
         followed = self.probe.budget.followed if self.probe else set
         for outcome in self._arrivals.reconcile(_alive, now, followed):
             self._count("entry.reconciled")
@@ -242,11 +217,6 @@ class Watch:
                 self._reporter.forget(cookie)
                 if self.probe and reason in _NOT_FOLLOWED:
                     self.probe.release(cookie)
-
-    def _found(self, known: Known) -> None:
-        """A container that waits to be started. The kernel is not told: its first program is its start."""
-        self._note(known)
-        self._metadata.complete(known, self._settled.put)
 
     def _know_cgroup(self, known: Known) -> None:
         """Have the kernel tell of who is moved into this container's cgroup, where its path names it."""
@@ -312,16 +282,15 @@ class Watch:
                 self.probe.forget_mount(ns.mnt)
                 self._turned_away.take(outcome)
             return
-        self._note(known)
         self._know_cgroup(known)
         self._tell_start(known, outcome.event, outcome)
-        self._metadata.complete(known, self._settled.put)
+        self.descriptions.ask(known)
 
     def _tell_start(self, known: Known, first: Exec, outcome: Started) -> None:
         start = self._reporter.started(outcome, known)
         self._send(start, known.id, start["missing"])
-        if self.configured:  # what it learns is told by this thread, later
-            self.configured.started(known.id, first)
+        if self.descriptions.configured:  # what it learns is told by this thread, later
+            self.descriptions.configured.started(known.id, first)
 
     def _started_late(self, probe: Probe, away: dict[int, Started]) -> None:
         """Containers that began a moment ago, where whose they are shows only now: told as found late."""
@@ -340,61 +309,18 @@ class Watch:
             if self.probe:
                 self.probe.forget_cgroup(number)
         self._emit(self._reporter.stopped(outcome, known))
-        if self.configured:
-            self.configured.stopped(known.id)
+        if self.descriptions.configured:
+            self.descriptions.configured.stopped(known.id)
 
     def _send(self, event: Event, container: str | None, missing: dict[str, Missing]) -> None:
         self._emit(event)
-        if container is None or "pending" not in missing.values():
-            return
-        rest = {path: why for path, why in missing.items() if not path.startswith(("container.", "means"))}
-        if not self._waiting.add(container, Incomplete(event["id"], rest)):
-            self._count("enrich.waiting_full")
-            self._reporter.undecidable(event["id"])
-
-    def changed(self, container_id: str) -> None:
-        """Its configuration was changed: what its sources say is asked for once more."""
-        known = self._containers.by_id(container_id)
-        if known is not None:
-            self._metadata.again(known, self._settled.put)
-
-    def may_have_changed(self) -> None:
-        """Nobody listened to a daemon for a while: what runs is asked for once more."""
-        for known in self._containers.all():
-            if not known.pending:
-                self._metadata.again(known, self._settled.put)
+        if container is not None and "pending" in missing.values():
+            self.descriptions.wait(event["id"], container, missing)
 
     def settle(self) -> None:
-        """Send what the metadata worker has learned, and what has waited long enough. Never waits."""
+        """Tell what time has decided, and what was learned of containers since. Never waits."""
         for outcome in self._arrivals.due(self.clock(), self.stand):
             self._act(outcome)
         if self.probe and (away := self._turned_away.due()):
             self._started_late(self.probe, away)
-        while True:
-            try:
-                known = self._settled.get_nowait()
-            except queue.Empty:
-                return
-            self._note(known)
-            # Of one that stopped while no sensor ran nothing more may be known than what was told of it.
-            runs = self._containers.by_id(known.id) is known
-            if self.configured and (known.settings or runs):
-                self.configured.tell(known, runs=runs)
-            self._containers.touch(known)
-            container, missing = known.description
-            for event in self._waiting.pop(known.id):
-                means = self._reporter.decided(event.id, known)
-                decided = {} if means is None else {"means": means}
-                open_still = event.undecided or (means is not None and known.checks is None)
-                undecided: dict[str, Missing] = {"means": "unknown"} if open_still else {}
-                self._emit(
-                    Update(
-                        id=self._next_id(),
-                        time=time.time_ns(),
-                        mono=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
-                        kind="update",
-                        target=event.id,
-                        set={"container": container, **decided},
-                        missing={**event.rest, **missing, **undecided},
-                    )
-                )
+        self.descriptions.tell()

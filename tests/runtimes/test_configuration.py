@@ -87,7 +87,7 @@ def test_what_docker_update_changes_is_told_once(watching: Watching, dockerd: Do
         before = told(watching, container)["settings"]
         dockerd.docker("update", "--restart=on-failure", container)
         for _ in range(2):
-            watching.watch.changed(container)
+            watching.watch.descriptions.changed(container)
         after = told(watching, container, 2)
         assert after["because"] == "changed"
         assert after["settings"] == {**before, "restart": "on-failure"}

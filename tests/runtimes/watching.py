@@ -74,7 +74,7 @@ class Watching:
             recorder.container if recorder else None,
         )
         host = procfs.namespaces(os.getpid()) or {}
-        self.watch.configured = Configured(
+        self.watch.descriptions.configured = Configured(
             lambda: f"host/boot/{next(numbers)}", self.events.append, redactor.argv, host, asking
         )
         network = Network(containers.at_mount, lineage, lambda: f"host/boot/{next(numbers)}", wall_clock)
