@@ -8,6 +8,7 @@ any of them matches; no value at all matches nothing.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import quote, urlencode
 
 from controller.detect.rule import value_at
 
@@ -98,6 +99,28 @@ def _group(visit: Visit, event: Event) -> Values:
     return [_GROUP_OF[each] for each in _resource(visit, event) if each in _GROUP_OF]
 
 
+def _uri(visit: Visit, event: Event) -> Values:
+    """Made again of its parts, as a client of version 1 writes it: the record has the parts alone."""
+    kind = "".join(_resource(visit, event))
+    if not kind:
+        return []
+    group = _GROUP_OF.get(kind, "")
+    space = value_at(event, "request.namespace")
+    name = value_at(event, "request.name")
+    parts = [
+        *(["apis", group] if group else ["api"]),
+        "v1",
+        *(["namespaces", space] if space else []),
+        kind,
+        *([name] if name else []),
+        *_subresource(visit, event),
+    ]
+    asked = [("command", each) for each in _listed(value_at(event, "command"))]
+    asked += [("container", each) for each in _listed(value_at(event, "request.container"))]
+    path = "".join(f"/{quote(str(part), safe='')}" for part in parts)
+    return [f"{path}?{urlencode(asked)}" if asked else path]
+
+
 def _decision(_visit: Visit, event: Event) -> Values:
     allowed = value_at(event, "request.allowed")
     return [] if allowed is None else ["allow" if allowed else "forbid"]
@@ -160,6 +183,7 @@ _KUBERNETES: Final[dict[str, Reader]] = {
     "impersonateduser.groups": _path("request.impersonated_groups"),
     "sourceips": _path("request.addresses"),
     "useragent": _path("request.agent"),
+    "requesturi": _uri,
     "responsestatus.code": _path("request.code"),
     "stage": _path("request.stage"),
     "level": _path("request.level"),

@@ -99,6 +99,14 @@ CASES = [
     ("Exec into a pod", asked(resource="pods"), False),
     ("Secrets by an odd agent", asked(resource="secrets", agent="curl/8"), True),
     ("Secrets by an odd agent", asked(resource="secrets"), False),
+    ("A shell by the address of the request", {**asked(container="app"), "command": ["/bin/sh"]}, True),
+    (
+        "A shell by the address of the request",
+        {**asked(container="app", code=403), "command": ["/bin/sh"]},
+        False,
+    ),
+    ("A shell by the address of the request", {**asked(container="app"), "command": ["/bin/ls"]}, False),
+    ("A shell by the address of the request", {**asked(container="app"), "command": None}, False),
 ]
 
 
