@@ -54,7 +54,7 @@ static __always_inline void judge_traced(struct task_struct *task, struct task_s
 
 	READ(tid, victim->pid);
 	READ(pid, victim->tgid);
-	if (!init || *init == HOST_INIT || mnt == mount_namespace_of(task) || marks_lookup(&tid))
+	if (!init || *init == HOST_INIT || mnt == mount_namespace_of(task) || is_followed(tid))
 		return;
 	mark.flags = FLAG_EXECUTED;
 	read_namespaces(victim, &mark.home);

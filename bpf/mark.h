@@ -49,6 +49,15 @@ static __always_inline int is_released(struct mark *mark)
 	return cookie && released_lookup(&cookie) != 0;
 }
 
+/* A mark that was given up stays until its task forks, executes or ends: a pod's first process may keep
+ * that of its own start for good. */
+static __always_inline int is_followed(u32 tid)
+{
+	struct mark *mark = marks_lookup(&tid);
+
+	return mark && !is_released(mark);
+}
+
 static __always_inline int same_namespaces(struct ns_set *a, struct ns_set *b)
 {
 	return a->cgroup == b->cgroup && a->ipc == b->ipc && a->mnt == b->mnt && a->net == b->net &&

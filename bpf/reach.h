@@ -65,15 +65,13 @@ static __always_inline void send_reached(struct task_struct *task, struct mark *
 static __always_inline void judge_moved(struct task_struct *task)
 {
 	struct mark mark = {};
-	struct mark *old;
 	u32 mnt = container_of_cgroup(cgroup_of(task));
 	u32 tid = 0;
 
 	if (!mnt || mnt == mount_namespace_of(task))
 		return;
 	READ(tid, task->pid);
-	old = marks_lookup(&tid);
-	if (old && !is_released(old))
+	if (is_followed(tid))
 		return;
 	mark.cookie = bpf_ktime_get_boot_ns();
 	mark.flags = FLAG_MOVED;

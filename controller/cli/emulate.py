@@ -110,14 +110,18 @@ def run(
         where.runtime.check()
     except UnreachableRuntimeError as error:
         raise UnreachableError(str(error)) from error
-    results = []
-    with where.runtime.image(where.image) as image_name:
-        for each in chosen:
-            results.append(stage.run(each, image_name))
-            if json_:
-                output.json_line(_plain(results[-1]))
-    if not json_:
-        _table(results)
+    results: list[Result] = []
+    try:
+        with where.runtime.image(where.image) as image_name:
+            for number, each in enumerate(chosen, 1):
+                if sys.stderr.isatty():
+                    click.echo(f"{number} of {len(chosen)}: {each.id}", err=True)
+                results.append(stage.run(each, image_name))
+                if json_:
+                    output.json_line(_plain(results[-1]))
+    finally:  # of a run that is stopped, what there is so far
+        if not json_:
+            _table(results)
     silent = [each.detection for each in results if not each.outcome.fired]
     if silent:
         raise FailedError(f"{len(silent)} of {len(results)} did not fire: {', '.join(silent)}")

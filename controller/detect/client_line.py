@@ -8,6 +8,7 @@ something else because of an option that is not known here: then it says nothing
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,6 +22,7 @@ MAX_ARGV: Final = 2048
 """Characters of a client's command line that its sensor keeps: one as long may have been longer."""
 HIDDEN: Final = "***"
 
+_PYTHON: Final = re.compile(r"(?:^|/)python[\d.]*$")
 _DOCKER: Final = "-H --host -c --context --config -l --log-level --tlscacert --tlscert --tlskey"
 _PODMAN: Final = (
     "-c --connection --url --identity --root --runroot --tmpdir --storage-driver --storage-opt --imagestore "
@@ -135,8 +137,13 @@ def is_tool(argv: Sequence[str] | None) -> bool:
 
 def command(argv: Sequence[str] | None) -> tuple[str, list[str]] | None:
     """The tool, and the words from its command on; None: no tool that is known, or no telling."""
-    tool = argv[0].rpartition("/")[2] if argv else ""
-    words = _command(list(argv or ())[1:], tool)
+    line = list(argv or ())
+    if len(line) > 1 and _PYTHON.search(line[0]) and line[1].startswith("/"):
+        line = line[
+            1:
+        ]  # the kernel puts a script behind its interpreter: docker-compose's first, podman-compose
+    tool = line[0].rpartition("/")[2] if line else ""
+    words = _command(line[1:], tool)
     if words and words[0] == "compose":
         tool, words = "docker-compose", _command(words[1:], "docker-compose")
     if words and words[0] == "container" and tool != "ctr":

@@ -111,7 +111,7 @@ class Probe(Protocol):
         """Pins again what is missing, and takes the turn again."""
 
     def is_marked(self, tid: int) -> bool:
-        """Whether a thread is followed."""
+        """Whether a thread is followed: a mark that was given up counts for none."""
 
     def close(self) -> None:
         """Detaches everything."""

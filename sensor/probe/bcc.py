@@ -296,7 +296,8 @@ class BccProbe:
 
     def is_marked(self, tid: int) -> bool:
         """See Probe."""
-        return ctypes.c_uint(tid) in self._bpf[b"marks"]
+        mark = self._bpf[b"marks"].get(ctypes.c_uint(tid))
+        return mark is not None and ctypes.c_ulonglong(mark.cookie) not in self._bpf[b"released"]
 
     def close(self) -> None:
         """See Probe."""

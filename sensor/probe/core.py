@@ -343,7 +343,10 @@ class CoreProbe:
     def is_marked(self, tid: int) -> bool:
         """See Probe."""
         value = ctypes.create_string_buffer(MARK.size)
-        return not self._lib.bpf_map_lookup_elem(self._map("marks"), struct.pack("=I", tid), value)
+        if self._lib.bpf_map_lookup_elem(self._map("marks"), struct.pack("=I", tid), value):
+            return False
+        cookie, given_up = value.raw[:8], ctypes.create_string_buffer(4)
+        return bool(self._lib.bpf_map_lookup_elem(self._released, cookie, given_up))
 
     def _update(self, fd: int, key: bytes, value: bytes) -> None:
         if self._lib.bpf_map_update_elem(fd, key, value, 0):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of crictl that emulations use, spoken to a real CRI: for machines that have no crictl.
 
-    python -m tests.runtimes.crictl SOCKET WORD...
+    PATH/crictl --runtime-endpoint unix://SOCKET WORD...
+
+It is run by its own name, as `named` makes it: by the word crictl on its command line the sensor's word on who was
+connected to the daemon is told from others who were.
 
 Takes the same JSON as crictl (PodSandboxConfig and ContainerConfig of k8s.io/cri-api, whose field numbers are here).
 """
@@ -10,12 +13,30 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from sensor.enrich import protobuf
 from tests.runtimes.cri import Pods
+
+_SCRIPT = """#!{python}
+import sys
+sys.path.insert(0, {root!r})
+from tests.runtimes.crictl import main
+sys.exit(main(*sys.argv[1:]))
+"""
+
+
+def named(folder: Path, socket: Path) -> str:
+    """The command line of a crictl that is made in `folder`, up to its first word."""
+    script = folder / "crictl"
+    script.write_text(
+        _SCRIPT.format(python=sys.executable, root=str(Path(__file__).parents[2])), encoding="utf-8"
+    )
+    script.chmod(0o755)
+    return shlex.join([str(script), "--runtime-endpoint", f"unix://{socket}"])
 
 
 def _namespaces(config: dict[str, Any]) -> dict[int, object]:
@@ -50,9 +71,10 @@ def _label(words: list[str]) -> dict[str, str]:
     return {name: value}
 
 
-def main(socket: str, word: str, *words: str) -> int:
+def main(option: str, endpoint: str, word: str, *words: str) -> int:
     """One command; its exit code."""
-    pods, given = Pods(socket), list(words)
+    assert option == "--runtime-endpoint"
+    pods, given = Pods(endpoint.removeprefix("unix://")), list(words)
     if word == "version":
         pods.call("Version", {})
     elif word == "runp":
@@ -90,7 +112,3 @@ def main(socket: str, word: str, *words: str) -> int:
 def _read(path: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(path).read_bytes())
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -11,7 +11,6 @@ import json
 import shlex
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,14 +18,13 @@ from typing import Any
 
 import pytest
 
+from tests.runtimes import crictl
 from tests.runtimes.containerd import IMAGE, Containerd
 from tests.runtimes.day.podman import Podman
 from tests.runtimes.day.work import Work
 from vagrant.local.stack import BIN, Stack
 
 pytestmark = [pytest.mark.runtimes, pytest.mark.timeout(600)]
-
-ROOT = Path(__file__).parents[2]
 
 
 class Elsewhere:
@@ -58,8 +56,7 @@ class Elsewhere:
 
     def by_cri(self) -> list[str]:
         """The options that lead to the CRI."""
-        words = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.runtimes.crictl"]
-        client = shlex.join([*words, str(self.containerd.socket)])
+        client = crictl.named(self.containerd.folder, self.containerd.socket)
         return ["--runtime", "cri", "--client", client, "--image", IMAGE]
 
 
@@ -78,8 +75,15 @@ def test_emulations_fire_on_podman(elsewhere: Elsewhere) -> None:
 
 
 def test_emulations_fire_by_the_cri(elsewhere: Elsewhere) -> None:
-    """By its exec with a terminal, past it, and by the runtime below it."""
-    names = ("interactive_shell", "ns_join", "runtime_by_hand")
+    """By its exec with a terminal, past it, by the runtime below it, by ptrace; by whom, and otherwise than usual."""
+    names = (
+        "interactive_shell",
+        "ns_join",
+        "runtime_by_hand",
+        "inject",
+        "unauthorised_principal",
+        "unusual_visit",
+    )
     results, done = elsewhere.emulate("run", *names, *elsewhere.by_cri())
     assert {each["detection"]: each["error"] for each in results} == dict.fromkeys(names), done.stderr
     assert done.returncode == 0

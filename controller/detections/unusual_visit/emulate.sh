@@ -17,7 +17,9 @@ until said=$(
     [ "$tries" -lt 12 ] || { echo "no session in $CONTAINER was seen: is the sensor watching?" >&2; exit 1; }
     sleep 0.5
 done
-subject=${said#* new traits in }
-nsentry-controller baseline ready "$subject" >/dev/null
+# A pod has two: "image IMAGE, workload NAMESPACE/APP/CONTAINER".
+printf '%s\n' "${said#* new traits in }" | sed 's/, /\n/g' | while read -r subject; do
+    nsentry-controller baseline ready "$subject" >/dev/null
+done
 # shellcheck disable=SC2086
 $ENTER "$CONTAINER" /bin/sh -c 'cp /bin/busybox /tmp/busybox-tool && /tmp/busybox-tool true'

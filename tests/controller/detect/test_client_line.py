@@ -36,6 +36,7 @@ def entry(*argv, container=None, **process):
         ("ctr -n moby t exec --exec-id x web id", "web", "id"),
         ("ctr tasks exec -exec-id=x web id", "web", "id"),
         ("/usr/libexec/docker/cli-plugins/docker-compose compose -f a.yml exec -T web id", "web", "id"),
+        ("/usr/bin/python3 /usr/local/bin/docker-compose -f a.yml exec -T web id", "web", "id"),
     ],
 )
 def test_an_exec_is_read_out_of_a_command_line(line, container, command):
