@@ -152,7 +152,7 @@ def main(file: str, *wanted: str) -> None:
         "kernel": platform.release().partition("-fc")[0],
         "lsm": lsm.read_text().split(",") if lsm.exists() else [],
         "cgroup": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
-        "pins": {best: pinned(best) for best in asked["core"]},
+        "pins": {best: pinned(best) for best in asked.get("core", [])},
         "rows": found,
     }
     Path(file).write_text(json.dumps(result, indent=1) + "\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of docs/kernels.md: made of what the latest run of make test-vm found, which is kept beside this."""
+"""The table of docs/kernels.md: made of what the latest runs of make test-vm found, which is kept beside this."""
 
 from __future__ import annotations
 
@@ -57,6 +57,23 @@ def pasted(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
+def merged(kept: dict[str, dict[str, Any]], latest: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the latest run found, and of earlier ones what it did not try: a loader on the same kernel, or a kernel."""
+    found = {}
+    for kernel in WANTED:
+        both = [source[kernel] for source in (kept, latest) if kernel in source]
+        if not both:
+            continue
+        old, new = both[0], both[-1]
+        if old["kernel"] != new["kernel"]:
+            old = new
+        tried = {row["loader"] for row in new["rows"]}
+        rows = [*new["rows"], *(row for row in old["rows"] if row["loader"] not in tried)]
+        rows.sort(key=lambda row: row["loader"] != "core")
+        found[kernel] = new | {"pins": old["pins"] | new["pins"], "rows": rows}
+    return found
+
+
 def _latest() -> Iterator[tuple[str, dict[str, Any]]]:
     for kernel in WANTED:
         if results_of(kernel).exists():  # else the run on it did not end: it has no row
@@ -64,6 +81,6 @@ def _latest() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    latest = dict(_latest())
-    RESULTS.write_text(json.dumps(latest, indent=1) + "\n")
-    PAGE.write_text(pasted(PAGE.read_text(), render(latest)))
+    found = merged(json.loads(RESULTS.read_text()), dict(_latest()))
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    PAGE.write_text(pasted(PAGE.read_text(), render(found)))
