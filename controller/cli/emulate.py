@@ -74,7 +74,7 @@ def list_(*, json_: bool) -> None:
     type=click.FloatRange(1, 600),
     default=30.0,
     show_default=True,
-    help="Seconds to wait for an alert.",
+    help="Seconds to wait for an alert; a script may take as long, and 60 in any case.",
 )
 @click.option("--keep-open", is_flag=True, help="Do not close the alerts once they have fired.")
 @output.as_json

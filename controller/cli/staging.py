@@ -77,7 +77,9 @@ class Stage:
         with self._runtime.container(image, run) as made:
             self._write(lambda at, _: emulations.made(at, run, [made.id]))
             began = time.monotonic()
-            script.run(detection.emulation, made, self._runtime.place, self._state.settings().state_dir)
+            state = self._state.settings().state_dir
+            patience = max(script.SCRIPT_S, self._timeout)  # whose host is slow gives both longer
+            script.run(detection.emulation, made, self._runtime.place, state, patience=patience)
             ids = {made.id, *self._runtime.containers(run)}
             self._write(lambda at, _: emulations.made(at, run, sorted(ids)))
             return self._wait(detection.id, made.name, ids, began)

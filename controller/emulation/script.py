@@ -51,11 +51,18 @@ def knobs(script: Path) -> dict[str, list[str]]:
 
 
 def run(
-    script: Path, made: Made, place: Place, state: Path, more: Mapping[str, str] = MappingProxyType({})
+    script: Path,
+    made: Made,
+    place: Place,
+    state: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    patience: float = SCRIPT_S,
 ) -> None:
     """Does to the container what the detection must see. `state`: the folder of the controller that must see it.
 
-    `more` is given to it besides. EmulationError, with the script's output, if it fails.
+    `more` is given to it besides. EmulationError, with the script's output, if it fails or takes more than `patience`
+    seconds.
     """
     given = {"CONTAINER": made.id, "ENTER": " ".join(made.enter), "INIT_PID": str(made.init_pid)}
     given |= {"NAME": made.name, **more}
@@ -66,7 +73,7 @@ def run(
     words = [f"{name}={value}" for name, value in given.items()]
     text = script.read_text(encoding="utf-8")
     try:
-        place.run(["env", *words, "sh", "-c", text], timeout=SCRIPT_S)
+        place.run(["env", *words, "sh", "-c", text], timeout=patience)
     except EmulationError as error:
         raise EmulationError(f"{script.parent.name}/{script.name}: {error}") from error
 
