@@ -135,6 +135,8 @@ def alert(shown: AlertView) -> None:
 
 
 def _ended(execution: Execution) -> str:
+    if execution["replaced_by"] is not None:
+        return "replaced"
     if execution["ended"] is None:
         return output.UNKNOWN
     how = output.ended(execution["code"], execution["signal"])

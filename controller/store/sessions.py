@@ -159,7 +159,10 @@ def executions(bodies: Sequence[Mapping[str, Any]]) -> list[Execution]:
         if body["kind"] in {"entry", "command"} or opens_by_escape(body):
             execution = _execution(body)
             made.append(execution)
-            running[body["process"]["pid"], body["process"]["start"]] = execution
+            process = body["process"]["pid"], body["process"]["start"]
+            if (before := running.get(process)) is not None:
+                before["replaced_by"] = execution["event"]
+            running[process] = execution
         elif body["kind"] == "exit":
             ended = running.pop((body["pid"], body["start"]), None)
             if ended is not None:
@@ -185,6 +188,7 @@ def _execution(body: Mapping[str, Any]) -> Execution:
         "ended_ns": None,
         "code": None,
         "signal": None,
+        "replaced_by": None,
     }
 
 

@@ -198,6 +198,8 @@ class Execution(TypedDict):
     ended_ns: int | None
     code: int | None
     signal: int | None
+    replaced_by: str | None
+    """Event of the program that the same process executed next: this one has no end of its own then."""
 
 
 class SessionView(SessionRow):

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 
+from controller.policy.likeness import like
 from controller.store import alerts, configurations
 from controller.store.views import CLOSED_STATES
 from controller.web import detections, filters, render, timeline, tree
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from controller.store.configurations import ConfigurationView
-    from controller.store.views import AlertView
+    from controller.store.views import AlertView, EntryView
 
 
 def alert_page(request: Request) -> Response:
@@ -70,4 +72,21 @@ def context(alert: AlertView) -> dict[str, Any]:
         "steps": timeline.steps(executions, alert["findings"]),
         "detections": [detections.named(name) for name in alert["detections"]],
         "closed_states": CLOSED_STATES,
+        "excepts": _excepts(alert, entry),
     }
+
+
+def _excepts(alert: AlertView, entry: EntryView | None) -> dict[str, str]:
+    """By detection: the form of an exception, filled in with what is like this alert."""
+    principal = entry["principal"] if entry else None
+    made = like(
+        {
+            "container.image": alert["container"]["image"],
+            "container.name": alert["container"]["name"],
+            "means": alert["means"] if alert["means"] != "none" else None,
+            "principal": principal["name"] if principal else None,
+        }
+    )
+    if not made:
+        return {}
+    return {name: urlencode({"expression": made, "detection": name}) for name in alert["detections"]}

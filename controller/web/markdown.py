@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from sensor import wire
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,6 +32,14 @@ def render(text: str) -> Markup:
     for token in _flat(tokens):
         _tame(token)
     return Markup(_parser.renderer.render(tokens, _parser.options, {}))  # noqa: S704 - see the module's docstring
+
+
+def inline(text: str) -> Markup:
+    """One paragraph of such a document, without the paragraph."""
+    tokens = _parser.parseInline(wire.printable(text))
+    for token in _flat(tokens):
+        _tame(token)
+    return Markup(_parser.renderer.render(tokens, _parser.options, {}))  # noqa: S704 - as above
 
 
 def sections(text: str) -> dict[str, str]:

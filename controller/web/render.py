@@ -23,7 +23,7 @@ from controller.store import alerts
 from controller.store.configurations import setting_text
 from controller.store.connections import WORDS, far_end, known_as
 from controller.store.views import MANY_PROBES, OPEN_STATES
-from controller.web import text, timeline
+from controller.web import markdown, text, timeline
 from controller.web.filters import OPEN
 from controller.web.static import address
 from sensor import wire
@@ -115,6 +115,7 @@ _environment = jinja2.Environment(
 _environment.filters.update(
     plain=lambda value: wire.printable(str(value)),
     lines=text.show_lines,
+    inline=markdown.inline,
     pretty=text.show_json,
     compact=lambda value: json.dumps(value, ensure_ascii=False),
     command=text.command_line,

@@ -7,6 +7,9 @@ import os
 
 import pytest
 
+from tests.browser.visits import SHELL, ago, container
+from tests.controller.serving import wait_for
+
 pytestmark = pytest.mark.browser
 
 
@@ -88,3 +91,26 @@ def test_what_waits_in_a_baseline_is_accepted_and_frozen_by_page(open_page, serv
         page.screenshot(path=f"{folder}/baselines.png", full_page=True)
     page.goto("/audit")
     assert "baseline.frozen" in page.inner_text("table")
+
+
+def test_an_exception_that_hides_what_was_marked_true_asks_first(open_page, served, hosts):
+    """From an alert marked true, by its own proposal, to the exception: not before the box is ticked."""
+    visit = hosts["edge-1"].visit(container("vault-1", "vault:1.17"), ago(minutes=1))
+    hosts["edge-1"].send(*visit.exec(*SHELL, tty="pts/0").wait(1).leave().events)
+    wait_for(lambda: served.read("alerts", "list", "--container", "vault-1"))
+    (alert,) = served.read("alerts", "list", "--container", "vault-1")
+    served.command("alerts", "close", alert["id"], "--as", "true_positive", "--reason", "it was mallory")
+    page = open_page(f"/alerts/{alert['id']}")
+    page.click("a >> text=except… >> nth=0")
+    page.wait_for_selector("[role=status] >> text=Marked true among them: 1")
+    assert 'container.image == "vault:1.17"' in page.input_value("[name=expression]")
+    page.fill("[name=name]", "vault-is-quiet")
+    page.fill("[name=reason]", "we know it")
+    page.click("text=Add the exception")
+    assert page.evaluate("document.querySelector('[name=despite]').validity.valueMissing")
+    assert not [row for row in served.read("exceptions", "list") if row["name"] == "vault-is-quiet"]
+    page.check("[name=despite]")
+    page.click("text=Add the exception")
+    page.wait_for_url("**/exceptions/vault-is-quiet")
+    (kept,) = [row for row in served.read("audit", "list") if "vault-is-quiet" in str(row)]
+    assert "true" in str(kept["detail"])
