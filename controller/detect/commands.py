@@ -15,7 +15,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, islice, pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 from controller.detect.once import once
@@ -71,6 +71,11 @@ def shell_texts(event: Event) -> tuple[str, ...]:
     """The strings that are given to shells to run, whole, by the process of `event` or by what it is told to run."""
     given = (_shell_text(each.program, each.arguments) for each in invocations(event))
     return tuple(dict.fromkeys(text[: wire.MAX_TEXT] for text in given if text is not None))
+
+
+def with_next(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each argument with the one after it, "" after the last: an option and its value. Of none: nothing."""
+    return pairwise((*arguments, ""))
 
 
 def shell_use(arguments: Sequence[str]) -> ShellUse:

@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from controller.detect.commands import invocations, shell_texts
+from controller.detect.commands import invocations, shell_texts, with_next
 from controller.detect.once import once
 from controller.detect.programs import INTERPRETERS, SHELLS, TRANSFER
 
@@ -105,7 +105,7 @@ def _fetched_by(run: Invocation) -> Iterator[str]:
 
 
 def _outputs(arguments: tuple[str, ...]) -> Iterator[str]:
-    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+    for word, after in with_next(arguments):
         if match := _JOINED.fullmatch(word):
             yield match[1] or match[2]
         elif _OUTPUT.fullmatch(word) and after and not re.match(r"-.|\w+://", after):

@@ -87,10 +87,10 @@ def test_page_is_accessible(open_page, paths, name, theme):
     assert _serious(page) == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 390, 320])
 @pytest.mark.parametrize("name", PAGES)
 def test_page_fits_its_width(open_page, paths, name, width):
-    """X4: no page scrolls sideways, at a desk or on a phone, whatever is in it."""
+    """X4: no page scrolls sideways, at a desk, on a phone or magnified four times, whatever is in it."""
     page = open_page(paths[name], viewport={"width": width, "height": 844})
     _open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from controller.detect import catalogue, check, examples
+from controller.detect import catalogue, check, examples, programs
 from controller.detect.catalogue import BUILT_IN
 
 FOLDERS = catalogue.folders()
@@ -54,6 +54,38 @@ def test_a_rule_survives_events_of_which_next_to_nothing_is_known(name):
         examples.built({"command": {path: each for path, each in nothing.items() if "process" in path}}, 2),
     )
     assert examples.run(detection, visit) == []
+
+
+BARE = sorted(
+    {name for each in vars(programs).values() if isinstance(each, frozenset) for name in each}
+    | {
+        "chmod",
+        "chown",
+        "install",
+        "cp",
+        "mv",
+        "ln",
+        "dd",
+        "tee",
+        "nsenter",
+        "unshare",
+        "chroot",
+        "mknod",
+        "kill",
+    }
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_survives_programs_that_are_given_nothing(name):
+    """`wget` alone, typed to see whether it is there: each program of the lists, executed and in a shell's text."""
+    detection = catalogue.load(BUILT_IN / name)
+    lines = [[each] for each in BARE] + [["sh", "-c", "; ".join(BARE)]]
+    commands = [
+        examples.built({"command": {"process.exe": f"/bin/{line[0]}", "process.argv": line}}, number)
+        for number, line in enumerate(lines, 2)
+    ]
+    examples.run(detection, (examples.built({"docker-exec": {}}, 1), *commands))
 
 
 @pytest.fixture(scope="module")

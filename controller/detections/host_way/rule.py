@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from controller.detect.commands import invocations
+from controller.detect.commands import invocations, with_next
 from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -48,7 +48,4 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
 
 def _target(given: tuple[str, ...]) -> str | None:
     """What stands after -t or --target."""
-    return next(
-        (value for word, value in zip(given, (*given[1:], ""), strict=True) if word in {"-t", "--target"}),
-        None,
-    )
+    return next((value for word, value in with_next(given) if word in {"-t", "--target"}), None)

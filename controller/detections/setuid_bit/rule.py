@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from controller.detect.commands import invocations
+from controller.detect.commands import invocations, with_next
 from controller.detect.programs import SHELLS
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -51,5 +51,5 @@ def _mode(given: tuple[str, ...]) -> bool:
         for word in given
         if word.startswith(("-m", "--mode="))
     ]
-    after = [value for word, value in zip(given, (*given[1:], ""), strict=True) if word in {"-m", "--mode"}]
+    after = [value for word, value in with_next(given) if word in {"-m", "--mode"}]
     return any(MODE.search(each) for each in (*joined, *after) if each)
