@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A key that is none is written below the container'\''s own /tmp, and removed.
+# A key that is none is written below the container's own /tmp, and removed.
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 set -eu
 : "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A file with the name of a cgroup'\''s release agent is written, in a folder of the container.
+# A file with the name of a cgroup's release agent is written, in a folder of the container.
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 set -eu
 : "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"

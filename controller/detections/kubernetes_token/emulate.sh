@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The place of a pod'\''s token is read, and a request to an API server made with what is not there.
+# The place of a pod's token is read, and a request to an API server made with what is not there.
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 set -eu
 : "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"

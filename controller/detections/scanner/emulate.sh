@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Five ports of the container'\''s own loopback are tried in a loop.
+# Five ports of the container's own loopback are tried in a loop.
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says.
 set -eu
 : "${CONTAINER:?the container to enter}" "${ENTER:=docker exec}"

@@ -22,7 +22,7 @@ PINGS = frozenset({"ping", "ping6", "arping"})
 MANY = 5  # single probes of a visit that together are a scan
 RANGE = re.compile(r"/(?:[89]|[12]\d|3[01])$|\.\d+-\d+$|\.\*|^\d+-\d+$|^-$|^-p-$")
 LOOP = re.compile(
-    r"\b(?:for|while|seq|xargs)\b.*(?:/dev/(?:tcp|udp)/|\bn(?:c|cat|etcat)\b[^;|]*\s-\w*z)", re.DOTALL
+    r"\b(?:for|while(?!\s+!)|seq|xargs)\b.*(?:/dev/(?:tcp|udp)/|\bn(?:c|cat|etcat)\b[^;|]*\s-\w*z)", re.DOTALL
 )
 
 

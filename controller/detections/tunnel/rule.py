@@ -21,7 +21,8 @@ TOOLS = words(
     "chisel ngrok frpc frps cloudflared gost ligolo ligolo-ng rathole bore iodine dnscat dnscat2 ptunnel revsocks "
     "stunnel stunnel4 3proxy tailscaled tailscale zerotier-one localtunnel wstunnel redsocks sshuttle autossh"
 )
-FORWARD = re.compile(r"^-[a-zA-Z46]*[RDLw]")
+FORWARD = re.compile(r"^-[46AaCfGgKkMNnqsTtVvXxYy]*[RDLw]")
+"""After ssh's flags without a value: what follows another option is its value (`-oUserKnownHostsFile=...`)."""
 LISTEN = re.compile(r"^(?:TCP[46]?|UDP[46]?|OPENSSL|UNIX)-LISTEN:", re.IGNORECASE)
 CONNECT = re.compile(
     r"^(?:TCP[46]?|UDP[46]?|OPENSSL|SOCKS4A?|PROXY|UNIX-CONNECT)(?:-CONNECT)?:", re.IGNORECASE
