@@ -8,6 +8,7 @@ settings.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import socket
@@ -83,6 +84,13 @@ class _Sigma(msgspec.Struct, forbid_unknown_fields=True):
     """The table `[sigma]`."""
 
     rules: str
+
+
+_TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "retention": _Retention,
+    "emulation": _Emulation,
+    "sigma": _Sigma,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +276,20 @@ def _read(path: Path) -> _File:
         return msgspec.convert(tomllib.loads(path.read_text()), _File)
     except FileNotFoundError:
         return _File()
-    except PermissionError as error:
-        raise SettingsError(f"{path} cannot be read by this user: run this as its owner") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: {_wrong(str(error))}") from error
+
+
+def _wrong(told: str) -> str:
+    """What msgspec or tomllib told, with the setting that may have been meant."""
+    unknown = re.match(r"Object contains unknown field `([^`]+)`(?: - at `\$\.?([^`]+)`)?", told)
+    if unknown is None:
+        return told
+    name, table = unknown[1], unknown[2]
+    known = _TABLES.get(table or "", _File).__struct_fields__
+    near = difflib.get_close_matches(name, known, n=1)
+    where = f" in [{table}]" if table else ""
+    return f"there is no setting {name!r}{where}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def write_file(path: Path, values: Mapping[str, Any]) -> None:

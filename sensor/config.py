@@ -185,7 +185,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise _bad(f"{path}: not TOML: {error}") from error
+        fix = "mend that line; a text stands in double quotes"
+        raise Fault(f"{path}: not TOML: {error}", exit_code=ExitCode.CONFIG, fix=fix) from error
     except UnicodeDecodeError as error:
         raise _bad(f"{path}: not UTF-8 text") from error
     except PermissionError as error:
@@ -193,7 +194,8 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} cannot be read by this user", exit_code=ExitCode.PRIVILEGE, fix="run it as root"
         ) from error
     except OSError as error:
-        raise _bad(f"{path}: {error.strerror or error}") from error
+        fix = "name a file that is there, or leave --config and its variable out"
+        raise Fault(f"{path}: {error.strerror or error}", exit_code=ExitCode.CONFIG, fix=fix) from error
 
 
 def _flatten(table: Mapping[str, Any], place: str, prefix: str = "") -> dict[str, Value]:
@@ -245,7 +247,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 def _nearest(name: str) -> str | None:
     import difflib  # noqa: PLC0415 - only to word an error
 
-    return next(iter(difflib.get_close_matches(name, BY_NAME, n=1)), None)
+    tables = {known.partition(".")[0] for known in BY_NAME}
+    return next(iter(difflib.get_close_matches(name, [*BY_NAME, *sorted(tables)], n=1)), None)
 
 
 def _build(gathered: Gathered, file: Path | None) -> Config:

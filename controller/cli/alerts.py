@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`alerts`: what the detections found, and what is done about it."""
+"""`alerts`: what the detections found. What is done about it is in `triage`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from controller.cli import output, page
-from controller.cli.group import FailedError
+from controller.cli import output, page, triage
 from controller.cli.output import text
 
 if TYPE_CHECKING:
     from controller.cli.state import State
-    from controller.store.views import AlertState, ChangeView
+    from controller.store.views import ChangeView
 
 POLL_S: Final = 0.1
-VERDICTS: Final = ("true_positive", "benign_true_positive", "false_positive")
-STATES: Final = ("open", "all", "new", "acknowledged", "investigating", *VERDICTS)
+STATES: Final = ("open", "all", "new", "acknowledged", "investigating", *triage.VERDICTS)
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 
 
@@ -101,70 +99,11 @@ def show(state: State, alert_id: str, *, json_: bool) -> None:
     with state.reading() as connection:
         found = reads.show(connection, alert_id)
     if found is None:
-        raise _none(alert_id)
+        raise triage.no_alert(alert_id)
     if json_:
         output.json_line(found)
     else:
         page.alert(found)
-
-
-@alerts.command()
-@click.argument("alert_id", metavar="ID")
-@click.option("--assign", "assignee", metavar="NAME", help="Give it to somebody. Default: to you.")
-@click.pass_obj
-def ack(state: State, alert_id: str, *, assignee: str | None) -> None:
-    r"""Acknowledges an alert: it is yours now, and others see that. A closed one stays closed.
-
-    \b
-    Example:
-      nsentry-controller alerts ack 0f3a5b7c9d1e2f40
-    """
-    from controller.store import alerts as store  # noqa: PLC0415 - as above
-
-    _set_state(state, alert_id, "acknowledged", None)
-    actor = output.actor()
-    state.write(
-        lambda connection: store.assign(connection, alert_id, assignee or actor, actor, time.time_ns())
-    )
-    output.line(f"acknowledged {text(alert_id)}, assigned to {text(assignee or actor)}")
-
-
-@alerts.command()
-@click.argument("alert_id", metavar="ID")
-@click.option("--as", "verdict", type=click.Choice(VERDICTS), required=True, help="What it was.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why: who reads it later was not there.")
-@click.pass_obj
-def close(state: State, alert_id: str, *, verdict: AlertState, reason: str) -> None:
-    r"""Closes an alert. It opens again by itself when a graver finding is added.
-
-    \b
-    Example:
-      nsentry-controller alerts close 0f3a5b7c9d1e2f40 --as benign_true_positive --reason "change 4711"
-    """
-    _set_state(state, alert_id, verdict, reason)
-    output.line(f"closed {text(alert_id)} as {verdict.replace('_', ' ')}")
-
-
-@alerts.command()
-@click.argument("alert_id", metavar="ID")
-@click.option("--reason", metavar="TEXT", help="Why.")
-@click.pass_obj
-def reopen(state: State, alert_id: str, *, reason: str | None) -> None:
-    r"""Opens a closed alert again: it is being investigated. One that is open is left as it is.
-
-    \b
-    Example:
-      nsentry-controller alerts reopen 0f3a5b7c9d1e2f40 --reason "change 4711 was not approved"
-    """
-    from controller.store import alerts as reads  # noqa: PLC0415 - as above
-    from controller.store.views import OPEN_STATES  # noqa: PLC0415 - as above
-
-    with state.reading() as connection:
-        found = reads.show(connection, alert_id, max_events=0)
-    if found is not None and found["state"] in OPEN_STATES:
-        raise FailedError(f"alert {text(alert_id)} is open: its state is {found['state']}")
-    _set_state(state, alert_id, "investigating", reason, reopens=True)
-    output.line(f"opened {text(alert_id)} again")
 
 
 @alerts.command()
@@ -211,28 +150,5 @@ def _change(each: ChangeView) -> None:
     output.line(f"{'  '.join(words)}  [{alert['id']}]")
 
 
-def _set_state(
-    state: State, alert_id: str, wanted: AlertState, reason: str | None, *, reopens: bool = False
-) -> None:
-    from controller.store import alerts as store  # noqa: PLC0415 - as above
-
-    now = time.time_ns()
-    try:
-        found = state.write(
-            lambda connection: store.set_state(
-                connection, alert_id, wanted, output.actor(), reason, now, reopen=reopens
-            )
-        )
-    except store.ClosedError as error:
-        advice = f"nothing was changed; 'nsentry-controller alerts reopen {text(alert_id)}' opens it again"
-        raise FailedError(f"{error}: {advice}") from error
-    except ValueError as error:
-        raise FailedError(str(error)) from error
-    if not found:
-        raise _none(alert_id)
-
-
-def _none(alert_id: str) -> FailedError:
-    return FailedError(
-        f"there is no alert {text(alert_id)}: see 'nsentry-controller alerts list --state all'"
-    )
+for _each in (triage.ack, triage.assign, triage.comment, triage.investigate, triage.close, triage.reopen):
+    alerts.add_command(_each)

@@ -22,7 +22,7 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
         "--config",
         "file",
         metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(path_type=Path, dir_okay=False, readable=False),
         help="Configuration file. Default: $NSENTRY_SENSOR_CONFIG, else ./var/sensor/sensor.toml, "
         "else /etc/nsentry/sensor.toml.",
     )

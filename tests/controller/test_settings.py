@@ -75,7 +75,8 @@ def test_what_is_no_address_for_browsers_is_said(tmp_path, url):
     ("text", "message"),
     [
         ("listen = 1", r"controller\.toml.*Expected `str"),
-        ("listne = 'a:1'", r"controller\.toml.*listne"),
+        ("listne = 'a:1'", r"controller\.toml: there is no setting 'listne'; did you mean 'listen'\?"),
+        ("[retention]\nday = 1", r"there is no setting 'day' in \[retention\]; did you mean 'days'\?"),
         ("listen", r"controller\.toml"),
         ("log_level = 'loud'", "log_level"),
         ("\ud800", r"controller\.toml"),

@@ -95,6 +95,10 @@ def test_relative_paths_start_where_they_are_written(load, tmp_path):
     assert config.controller.ca == tmp_path / "pinned.pem"
 
 
+def test_of_a_table_s_name_too_the_nearest_is_told(load):
+    assert bad(lambda: load(toml="spol = 1")).endswith("there is no setting 'spol'; did you mean 'spool'?")
+
+
 def test_an_unknown_key_is_an_error_with_place_and_a_guess(load, tmp_path):
     sentence = bad(lambda: load(toml="[spool]\nmax_byte = 1"))
     assert (

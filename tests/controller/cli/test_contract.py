@@ -48,7 +48,10 @@ def test_the_verbs_of_the_contract_are_there():
             for noun in ("entries", "sessions", "alerts", "containers")
             for verb in ("list", "show")
         ),
-        *(("alerts", verb) for verb in ("ack", "close", "reopen", "tail")),
+        *(
+            ("alerts", verb)
+            for verb in ("ack", "assign", "close", "comment", "investigate", "reopen", "tail")
+        ),
         *(("detections", verb) for verb in ("list", "test", "coverage")),
         *(("emulate", verb) for verb in ("list", "run")),
     }
@@ -161,6 +164,29 @@ def test_an_alert_is_acknowledged_and_closed_with_a_reason(run, ok, monkeypatch)
     ]
     assert alert["id"] in ok("alerts", "list", "--state", "false_positive", "--json")
     assert alert["id"] in ok("alerts", "list", "--state", "all", "--json")
+
+
+def test_an_alert_is_given_away_looked_into_and_commented_on(run, ok, monkeypatch):
+    """What the page can do, the command can: each with its author in the history."""
+    monkeypatch.setenv("SUDO_USER", "ada")
+    alert = visit_alert(ok)["id"]
+    run("alerts", "reopen", alert)  # another test may have closed it
+    ok("alerts", "ack", alert)
+    ok("alerts", "assign", alert, "--to", "bob")
+    ok("alerts", "investigate", alert)
+    ok("alerts", "comment", alert, "asked bob \x1b[2J")
+    shown = json.loads(ok("alerts", "show", alert, "--json"))
+    assert (shown["state"], shown["assignee"]) == ("investigating", "bob")
+    assert [(step["actor"], step["action"]) for step in shown["history"]][-3:] == [
+        ("ada", "assign"),
+        ("ada", "state"),
+        ("ada", "comment"),
+    ]
+    ok("alerts", "assign", alert, "--nobody")
+    assert json.loads(ok("alerts", "show", alert, "--json"))["assignee"] is None
+    assert run("alerts", "assign", alert, "--nobody", "--to", "bob").exit_code == 2
+    assert run("alerts", "comment", "nothing", "text").exit_code == 1
+    assert run("alerts", "comment", alert, " ").exit_code == 1
 
 
 @pytest.mark.parametrize("noun", ["entries", "sessions", "alerts", "containers", "sensors"])
