@@ -38,7 +38,7 @@ test: apt-test setup-dev lint types imports c-format detections ## everything th
 
 # --- single parts of the test run ---
 
-.PHONY: lint types imports c-format detections format test-vm test-kubernetes packages bench
+.PHONY: lint types imports c-format detections format test-vm kubernetes test-kubernetes packages bench
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,9 +67,11 @@ test-vm: apt-test setup-dev ## emulated computers: each kernel by both loaders, 
 KUBERNETES_CACHE = $(or $(NSENTRY_CACHE),$(HOME)/.cache/nsentry)/kubernetes-1.20
 KUBERNETES_PACKAGES := golang-1.19-go rsync dpkg-dev etcd-server
 
-test-kubernetes: apt-test setup-dev ## a real Kubernetes: users, audit by webhook and log; builds it the first time
+kubernetes: apt-test setup-dev ## the programs of a Kubernetes, for test-kubernetes and the lab; builds them the first time
 	$(call apt,$(KUBERNETES_PACKAGES))
 	tests/kubernetes/build.sh "$(KUBERNETES_CACHE)" $(PYTHON)
+
+test-kubernetes: kubernetes ## a real Kubernetes: users, audit by webhook and log
 	NSENTRY_TEST_KUBERNETES=1 $(BIN)/pytest tests/kubernetes
 
 packages: setup-dev ## deb and rpm of sensor and controller, into build/packages

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster of one host: Debian's etcd, kube-apiserver and kubelet of 1.20 by `build.sh`, a containerd of its own.
 
-There is no scheduler and no controller: pods name their node. What is special to machines with fewer rights than root
-has elsewhere, and to hybrid cgroups: `oomScoreAdj`, `cgroupDriver`, no evictions.
+How its parts are run, who its users are and what is audited is the lab's: `vagrant/kubernetes`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.kubernetes.certificates import Authority
 from vagrant.local.service import Service
 
 if TYPE_CHECKING:
@@ -25,22 +24,9 @@ if TYPE_CHECKING:
 CACHE: Final = Path(os.environ.get("NSENTRY_CACHE", Path.home() / ".cache/nsentry")) / "kubernetes-1.20"
 NODE: Final = "localhost"
 IMAGE: Final = "localhost/busybox:test"
-USERS: Final = {"admin": "system:masters", "alice": "developers", "bob": "developers"}
+SHARED: Final = Path(__file__).parents[2] / "vagrant/kubernetes"
+"""What the lab's Kubernetes host is made of as well."""
 READY_S: Final = 120
-
-POLICY: Final[dict[str, Any]] = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "rules": [
-        {"level": "Metadata", "resources": [
-            {"group": "", "resources": ["pods/exec", "pods/attach", "pods/portforward", "nodes/proxy"]}]},
-        {"level": "RequestResponse", "verbs": ["create", "update", "patch"], "resources": [
-            {"group": "", "resources": ["pods/ephemeralcontainers"]}, {"group": "rbac.authorization.k8s.io"}]},
-        {"level": "Request", "verbs": ["create", "update", "patch"],
-         "resources": [{"group": "", "resources": ["pods"]}]},
-        {"level": "None"},
-    ],
-}  # fmt: skip
 
 
 class Cluster:
@@ -49,38 +35,29 @@ class Cluster:
     def __init__(self, folder: Path, containerd: Path, webhook: str) -> None:
         """`webhook`: the kubeconfig that the controller printed."""
         folder.mkdir()
-        self.folder, self._containerd = folder, containerd
+        self.folder = folder
         self.audit_log = folder / "audit.log"
         self.manifests = folder / "manifests"
         self.manifests.mkdir(mode=0o755)
-        self.api, self.kubelet_port, self._etcd, self._peer = _free_ports(4)
-        self.pki = Authority(folder)
-        self.pki.issue("apiserver", "kube-apiserver")
-        self.pki.issue("kubelet", f"system:node:{NODE}", "system:nodes")
-        for user, group in USERS.items():
-            self.pki.issue(user, user, group)
-            self._write(f"{user}.kubeconfig", self._kubeconfig(user))
-        self._write("kubelet.kubeconfig", self._kubeconfig("kubelet"))
-        self._write("policy.json", POLICY)
-        (folder / "webhook.kubeconfig").write_text(webhook)
+        self.api, self.kubelet_port, self._etcd, self._peer = free_ports(4)
+        settings = {
+            "NODE": NODE, "ADDRESS": "127.0.0.1", "LISTEN": "127.0.0.1",
+            "API_PORT": self.api, "KUBELET_PORT": self.kubelet_port, "ETCD_PORT": self._etcd,
+            "PEER_PORT": self._peer, "CONTAINERD": containerd, "PROGRAMS": CACHE, "STATE": folder,
+            "AUDIT_LOG": self.audit_log,
+        }  # fmt: skip
+        (folder / "cluster").write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+        subprocess.run([SHARED / "certificates", folder], check=True, capture_output=True)
+        shutil.copy(SHARED / "audit-policy.yaml", folder)
+        (folder / "nsentry-audit.kubeconfig").write_text(webhook)
 
     def start(self, undo: ExitStack) -> None:
         """All of them, until a node is registered."""
         undo.callback(self._clean)
-        etcd = f"http://127.0.0.1:{self._etcd}"
-        peer = f"http://127.0.0.1:{self._peer}"
-        self._run(undo, "etcd", "/usr/bin/etcd", "--data-dir", str(self.folder / "etcd"),
-                  "--listen-client-urls", etcd, "--advertise-client-urls", etcd, "--listen-peer-urls", peer,
-                  "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
-                  "--unsafe-no-fsync")  # fmt: skip
-        self._run(undo, "kube-apiserver", CACHE / "kube-apiserver", *self._apiserver(etcd))
+        self._run(undo, "etcd")
+        self._run(undo, "kube-apiserver")
         _until(lambda: self.kubectl("get", "--raw", "/readyz").returncode == 0)
-        self._write("kubelet.yaml", self._kubelet())
-        self._run(undo, "kubelet", CACHE / "kubelet", "--config", str(self.folder / "kubelet.yaml"),
-                  "--kubeconfig", str(self.folder / "kubelet.kubeconfig"), "--hostname-override", NODE,
-                  "--root-dir", str(self.folder / "kubelet"), "--container-runtime", "remote",
-                  "--container-runtime-endpoint", f"unix://{self._containerd}",
-                  "--cert-dir", str(self.folder))  # fmt: skip
+        self._run(undo, "kubelet")
         _until(lambda: self.kubectl("get", "node", NODE).returncode == 0)
 
     def kubectl(
@@ -122,72 +99,28 @@ class Cluster:
         """The end of a part's log."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
-    def _apiserver(self, etcd: str) -> list[str]:
-        at = {
-            name: str(self.folder / name) for name in ("ca.crt", "apiserver.crt", "apiserver.key", "sa.key")
-        }
-        return [
-            f"--etcd-servers={etcd}", f"--secure-port={self.api}", "--bind-address=127.0.0.1",
-            "--endpoint-reconciler-type=none", "--service-cluster-ip-range=198.18.96.0/24", "--allow-privileged",
-            f"--tls-cert-file={at['apiserver.crt']}", f"--tls-private-key-file={at['apiserver.key']}",
-            f"--client-ca-file={at['ca.crt']}", "--authorization-mode=Node,RBAC",
-            f"--service-account-key-file={at['sa.key']}", f"--service-account-signing-key-file={at['sa.key']}",
-            "--service-account-issuer=https://localhost", "--disable-admission-plugins=ServiceAccount",
-            f"--kubelet-client-certificate={self.folder / 'admin.crt'}",
-            f"--kubelet-client-key={self.folder / 'admin.key'}",
-            "--kubelet-preferred-address-types=Hostname", "--feature-gates=EphemeralContainers=true",
-            f"--cert-dir={self.folder}", f"--audit-policy-file={self.folder / 'policy.json'}",
-            f"--audit-log-path={self.audit_log}", f"--audit-webhook-config-file={self.folder / 'webhook.kubeconfig'}",
-            "--audit-webhook-batch-max-wait=1s", "--audit-webhook-truncate-enabled",
-        ]  # fmt: skip
-
-    def _kubelet(self) -> dict[str, Any]:
-        return {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "address": "127.0.0.1",
-            "port": self.kubelet_port, "healthzPort": 0, "readOnlyPort": 0, "cgroupDriver": "cgroupfs",
-            "failSwapOn": False, "oomScoreAdj": 0, "enforceNodeAllocatable": [], "makeIPTablesUtilChains": False,
-            "tlsCertFile": str(self.folder / "apiserver.crt"),
-            "tlsPrivateKeyFile": str(self.folder / "apiserver.key"),
-            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True},
-                               "x509": {"clientCAFile": str(self.folder / "ca.crt")}},
-            "authorization": {"mode": "Webhook"}, "clusterDomain": "cluster.local", "resolvConf": "",
-            "evictionHard": {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
-            "imageGCHighThresholdPercent": 100, "featureGates": {"EphemeralContainers": True},
-            "volumePluginDir": str(self.folder / "plugins"), "localStorageCapacityIsolation": False,
-        }  # fmt: skip
-
-    def _kubeconfig(self, user: str) -> dict[str, Any]:
-        at = str(self.folder / user)
-        return {
-            "apiVersion": "v1", "kind": "Config", "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": f"https://localhost:{self.api}",
-                                                    "certificate-authority": str(self.folder / "ca.crt")}}],
-            "users": [{"name": user, "user": {"client-certificate": f"{at}.crt", "client-key": f"{at}.key"}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": user}}],
-        }  # fmt: skip
-
-    def _run(self, undo: ExitStack, name: str, program: Path | str, *words: str) -> None:
-        environment = {"ETCD_UNSUPPORTED_ARCH": os.uname().machine}
-        service = Service(name, [str(program), *words], self.folder / f"{name}.log", environment)
+    def _run(self, undo: ExitStack, part: str) -> None:
+        service = Service(part, [str(SHARED / "run"), part, str(self.folder)], self.folder / f"{part}.log")
         undo.callback(service.stop)
         service.start()
-
-    def _write(self, name: str, document: dict[str, Any]) -> None:
-        (self.folder / name).write_text(json.dumps(document))  # JSON is YAML
 
     def _clean(self) -> None:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         for point in sorted((line.split()[4] for line in mounts if f" {self.folder}/" in line), reverse=True):
             subprocess.run(["umount", "-l", point], check=False)
-        for pods in Path("/sys/fs/cgroup").glob("*/kubepods"):
-            for each in sorted(pods.rglob("*"), reverse=True):
-                with suppress(OSError):
-                    each.rmdir()
+        remove_cgroups()
+
+
+def remove_cgroups() -> None:
+    """The groups that a kubelet made, once their processes are gone: it leaves them."""
+    for pods in Path("/sys/fs/cgroup").glob("*/kubepods"):
+        for each in (*sorted(pods.rglob("*"), reverse=True), pods):
             with suppress(OSError):
-                pods.rmdir()
+                each.rmdir()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this host that nobody listens on."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]
     for each in held:

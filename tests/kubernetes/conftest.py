@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One cluster, one controller and one sensor for all tests here."""
+"""One cluster, controller and sensor for the tests of a module: two kubelets would take each other's pods away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import SHARED, Cluster
 from tests.runtimes.containerd import Containerd
 from vagrant.local import host
 from vagrant.local.stack import Stack
@@ -62,7 +62,7 @@ class Lane:
         return it
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lane(tmp_path_factory):
     with ExitStack() as undo:
         undo.enter_context(host.tracefs())
@@ -85,27 +85,6 @@ def lane(tmp_path_factory):
             for name in ("etcd", "kube-apiserver", "kubelet"):
                 subprocess.run(["tail", "-n", "25", cluster.folder / f"{name}.log"], check=False)
             raise
-        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        made = Lane(stack, cluster)
-        _people(made)
-        yield made
-
-
-def _people(lane):
-    """Alice may enter containers of namespace shop; bob may look at pods alone."""
-    rights = {
-        "alice": ["pods", "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers"],
-        "bob": ["pods"],
-    }
-    for user, resources in rights.items():
-        verbs = ["get", "list", "watch", "create", "patch", "update"] if user == "alice" else ["get", "list"]
-        rule = {"apiGroups": [""], "resources": resources, "verbs": verbs}
-        group = "rbac.authorization.k8s.io"
-        metadata = {"name": user, "namespace": "shop"}
-        lane.cluster.create(
-            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]}
-        )
-        reference = {"apiGroup": group, "kind": "Role", "name": user}
-        subject = {"apiGroup": group, "kind": "User", "name": user}
-        lane.cluster.create({"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": metadata,
-                             "roleRef": reference, "subjects": [subject]})  # fmt: skip
+        made = cluster.kubectl("create", "-f", str(SHARED / "people.yaml"))
+        assert made.returncode == 0, made.stderr
+        yield Lane(stack, cluster)

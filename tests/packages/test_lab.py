@@ -82,20 +82,76 @@ def test_the_scripts_have_nothing_that_shellcheck_warns_of():
     assert done.returncode == 0, done.stdout
 
 
-def test_vagrant_takes_the_labs_configuration(tmp_path):
-    """With libvirt's provider; VirtualBox is in no Debian, so of its block only the syntax is looked at."""
-    if shutil.which("vagrant") is None:
+def _vagrant(
+    home: Path, *words: str, lab: Path = LAB, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    vagrant = shutil.which("vagrant")
+    if vagrant is None:
         pytest.skip("vagrant missing; make test installs it")
-    home = {"VAGRANT_HOME": str(tmp_path), "HOME": str(tmp_path), "VAGRANT_CHECKPOINT_DISABLE": "1"}
-    done = subprocess.run(
-        ["vagrant", "validate"],
-        cwd=LAB,
-        env={**os.environ, **home},
+    own = {"VAGRANT_HOME": str(home), "HOME": str(home), "VAGRANT_CHECKPOINT_DISABLE": "1"}
+    return subprocess.run(
+        [vagrant, *words],
+        cwd=lab,
+        env={**os.environ, **own, **environment},
         check=False,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
+
+
+@pytest.mark.parametrize("kubernetes", ["0", "1"])
+def test_vagrant_takes_the_labs_configuration(tmp_path, kubernetes):
+    """With libvirt's provider; VirtualBox is in no Debian, so of its block only the syntax is looked at."""
+    wanted = {"NSENTRY_LAB_KUBERNETES": kubernetes, "NSENTRY_CACHE": str(tmp_path)}
+    done = _vagrant(tmp_path, "validate", **wanted)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """Brings up a lab of machines that are nothing: `up(failing, KEY=value)`, and what the collector was asked then."""
+    lab, asked = tmp_path / "vagrant", tmp_path / "asked"
+    (tmp_path / "bin").mkdir()
+    for name in ("Vagrantfile", "table"):
+        (lab / name).parent.mkdir(exist_ok=True)
+        shutil.copy(LAB / name, lab)
+    shutil.copy(Path(__file__).with_name("machines.rb"), tmp_path / "Vagrantfile")
+    stub = tmp_path / "bin/vagrant"
+
+    def up(failing: str = "nothing", **environment: str):
+        stub.write_text(f'#!/bin/sh\necho "$*" >>{asked}\ncase $* in *{failing}*) exit 1 ;; esac\n')
+        stub.chmod(0o755)
+        asked.write_text("")
+        more = {"PATH": f"{stub.parent}:{os.environ['PATH']}", "NSENTRY_CACHE": str(tmp_path), **environment}
+        done = _vagrant(
+            tmp_path, "up", "--no-parallel", "--no-provision", "--provider=nothing", lab=lab, **more
+        )
+        return done, asked.read_text().splitlines()
+
+    return up
+
+
+def test_vagrant_up_ends_with_the_table_of_all_hosts(nowhere):
+    done, asked = nowhere()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ["--host docker" in asked[0], "--host cri" in asked[1], len(asked)] == [True, True, 2]
+
+
+def test_with_kubernetes_it_ends_with_its_case_and_one_failure_is_vagrants(nowhere, tmp_path):
+    done, asked = nowhere(NSENTRY_LAB_KUBERNETES="1")
+    assert (done.returncode, asked) == (1, []), done.stdout + done.stderr
+    assert "run `make kubernetes` first" in done.stderr
+    (tmp_path / "kubernetes-1.20/kubelet").touch()
+    done, asked = nowhere(failing="--host docker", NSENTRY_LAB_KUBERNETES="1")
+    assert (done.returncode, len(asked)) == (1, 3), done.stdout + done.stderr
+    assert "/opt/cases/kubeconfig" in asked[-1]
+    assert "Not every emulation ended as an alert" in done.stderr
+
+
+def test_the_labs_audit_policy_is_the_documents():
+    policy = (LAB / "kubernetes/audit-policy.yaml").read_text()
+    assert f"```yaml\n{policy}```" in (ROOT / "docs/kubernetes.md").read_text()
 
 
 def _empty(name: str, folder: Path) -> None:
