@@ -21,7 +21,9 @@ TECHNIQUES = ("T1070.002", "T1070.004")
 MATCHED = ("process.exe", "process.argv", "process.user")
 REMOVERS = words("rm unlink shred truncate wipe srm")
 REMOVES = words("-delete rm shred unlink truncate")
-LOG = re.compile(r"^/var/log(?:/|$)|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal")
+LOG = re.compile(
+    r"^/var/log(?:/|$)|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal|^/var/(?:spool/)?mail/"
+)
 GRAVE = re.compile(
     r"^/var/log/?(?:\*|$)|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
 )
@@ -39,6 +41,8 @@ def rule(visit: Visit, event: Event) -> Finding | None:
             gone += [word for word in operands if LOG.search(word)]
         elif run.program in {"cp", "ln", "mv"} and operands[:1] == ["/dev/null"]:
             gone += [word for word in operands[1:] if LOG.search(word)]
+        elif run.program == "dd":
+            gone += [word[3:] for word in operands if word.startswith("of=") and LOG.search(word[3:])]
         elif run.program == "journalctl" and any(map(VACUUM.search, run.arguments)):
             gone.append("the journal")
     kept = {path for each in before(visit, event) for path in beside(each)}
