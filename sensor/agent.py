@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from sensor import heap
 from sensor.clock import wall_clock
 from sensor.config import Config
 from sensor.enrich import procfs
@@ -272,6 +273,7 @@ class Agent:
         if time.monotonic() >= self._next_collection:
             self._next_collection = time.monotonic() + _COLLECTION_S
             self.activities.collect(probe.ordinary)
+            heap.give_back()
 
     def count(self, probe: Probe) -> None:
         """Take over the kernel's counters, and tell of each new loss as an event too."""
@@ -343,6 +345,7 @@ def _boot_ns() -> int:
 
 def run(config: Config, identity: Identity, loader: str, record: Path | None = None) -> int:
     """Watch until SIGINT or SIGTERM. Returns the exit code; raises Fault when it cannot begin or go on."""
+    heap.share()
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -366,6 +369,7 @@ def run(config: Config, identity: Identity, loader: str, record: Path | None = N
         agent.life.note("started", probe.reason)
         outbox.flush()
         outbox.start()
+        heap.settle()
         _log.info("ready")
         while not stopping:
             try:

@@ -2,7 +2,7 @@
 """The processes that were there before the sensor: who they are, for ancestries that lead to them.
 
 The kernel's events give pid, start, name and user of each ancestor, but not its command line. Taken once at
-start, by psutil, and bounded; `look` does the same for one process that came later.
+start, and bounded; `look` does the same for one process that came later.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from sensor.enrich import procfs
-from sensor.enrich.text import clean
-from sensor.wire import MAX_ARGS
 
 MAX_PROCESSES: Final = 32768
 MAX_ARGV_CHARS: Final = 2048
@@ -51,7 +47,7 @@ class Snapshot:
     def take(cls, redact: Redact, proc: Path = procfs.PROC) -> Snapshot:
         """Every process now. `redact` takes the secrets out of command lines before they are kept."""
         seen: dict[int, Seen] = {}
-        for pid in psutil.pids():
+        for pid in procfs.pids(proc):
             one = look(pid, redact, proc)
             if one is not None:
                 seen[one.pid] = one
@@ -70,22 +66,16 @@ class Snapshot:
 
 
 def look(pid: int, redact: Redact, proc: Path = procfs.PROC) -> Seen | None:
-    """One process now, None when it is gone."""
-    stat = procfs.stat(pid, proc)
-    if stat is None:
+    """One process now, None when it is gone, or waits to be as a zombie."""
+    stat, status = procfs.stat(pid, proc), procfs.status(pid, proc)
+    if stat is None or status is None or stat.zombie:
         return None
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            uid = process.uids().effective
-            try:
-                argv, exe = process.cmdline(), process.exe()
-            except psutil.AccessDenied:
-                argv, exe = [], ""
-    except psutil.NoSuchProcess:  # a zombie counts as one
-        return None
-    kept = abridged(redact([clean(one) for one in argv[:MAX_ARGS]])[0])
-    return Seen(pid, stat.ppid, stat.start, stat.comm, clean(exe) if exe else None, kept or None, uid)
+    argv, _ = procfs.cmdline(pid, proc) or ([], False)
+    exe = procfs.exe(pid, proc)
+    kept = abridged(redact(argv)[0])
+    # A daemon that was upgraded under itself is still that daemon.
+    program = exe.removesuffix(" (deleted)") if exe else None
+    return Seen(pid, stat.ppid, stat.start, stat.comm, program, kept or None, status.uid)
 
 
 def abridged(argv: list[str]) -> list[str]:

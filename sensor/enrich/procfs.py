@@ -42,6 +42,8 @@ class Stat:
     tty: str | None
     start: int
     """Nanoseconds since boot, cut to `TICK_NS`."""
+    zombie: bool = False
+    """Ended, and not waited for by its parent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def stat(pid: int, proc: Path = PROC) -> Stat | None:
         session=int(fields[3]),
         tty=terminal(int(fields[4])),
         start=int(fields[19]) * TICK_NS,
+        zombie=fields[0] == b"Z",
     )
 
 

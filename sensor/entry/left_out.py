@@ -11,7 +11,8 @@ from typing import Final
 from sensor.wire import Event, Loss
 
 LEFT_OUT: Final = "kernel.lost.commands"
-_MAX_SESSIONS: Final = 8192
+_MAX_SESSIONS: Final = 4096
+"""As many as the kernel's map of budgets holds."""
 
 
 class LeftOut:

@@ -5,8 +5,9 @@ libbpf's own reader gives each record's room back as soon as its callback return
 that and the disk has lost the record. Here the room is given back by `advance`, once the events are on disk.
 
 The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, which is ours to write,
-a page with the producer's, then the data. The kernel would map the data twice in a row, so that no record had to be
-read in two parts; all that is mapped counts as resident, so it is mapped once here.
+a page with the producer's, then the data, twice in a row, so that no record has to be read in two parts. All that
+is mapped counts as resident, though it is the kernel's whoever looks: so only a window of the data is mapped here,
+and moved along as it is read.
 A record is a header of eight bytes and its data, rounded up to eight; the header's first word is the length
 with two bits for "not written yet" and "given up".
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import select
+import struct
 import threading
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,10 @@ PAGE: Final = mmap.PAGESIZE
 _BUSY: Final = 1 << 31
 _DISCARDED: Final = 1 << 30
 _HEADER: Final = 8
+_WINDOW: Final = 32 * PAGE
+"""Bytes of the data that are mapped at once: dozens of records, and every record fits."""
+_WORD: Final = struct.Struct("@I")
+"""Native, so that it is one load: the kernel writes it meanwhile."""
 
 
 class Ring:
@@ -36,16 +42,17 @@ class Ring:
         described = _described(descriptor)
         self.identity = int(described["map_id"])
         """The map's number: the kernel gives it to no other one until it boots again."""
-        size = int(described["max_entries"])
-        self._mask = size - 1
+        self._size = int(described["max_entries"])
+        self._descriptor = descriptor
         self._own = mmap.mmap(descriptor, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._theirs = mmap.mmap(descriptor, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
+        self._theirs = mmap.mmap(descriptor, PAGE, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
         # One aligned store of eight bytes: the kernel reads it at any time.
         self._consumer = ctypes.c_uint64.from_buffer(self._own)
         self._view = memoryview(self._theirs)
-        self._produced = self._view[:8].cast("Q")
-        self._words = self._view[PAGE:].cast("I")
-        self._data = self._view[PAGE:]
+        self._produced = self._view.cast("Q")
+        self._window = self._map_window(0, _WINDOW)
+        self._begins = 0
+        """Where in the data the window begins."""
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
         self._fence = threading.Lock()
@@ -74,8 +81,9 @@ class Ring:
         end = self.produced
         while taken < most and self.position < end:
             self._order_loads()
-            at = self.position & self._mask
-            length = self._words[at >> 2]
+            begin = self.position % self._size
+            at = self._within_window(begin, _HEADER)
+            (length,) = _WORD.unpack_from(self._window, at)
             if length & _BUSY:
                 break
             self._order_loads()
@@ -85,9 +93,24 @@ class Ring:
             if length & _DISCARDED:
                 continue
             taken += 1
-            record = self._data[at + _HEADER : at + _HEADER + size].tobytes()
-            receive(record if len(record) == size else record + self._data[: size - len(record)].tobytes())
+            at = self._within_window(begin, _HEADER + size)
+            receive(self._window[at + _HEADER : at + _HEADER + size])
         return taken
+
+    def _within_window(self, begin: int, size: int) -> int:
+        """Where in the window the record is that begins there in the data, once the window reaches over it."""
+        if not self._begins <= begin <= begin + size <= self._begins + len(self._window):
+            left, start = self._window, begin - begin % PAGE
+            self._window = self._map_window(start, max(_WINDOW, begin % PAGE + size))
+            self._begins = start
+            left.close()
+        return begin - self._begins
+
+    def _map_window(self, begin: int, size: int) -> mmap.mmap:
+        size = min(size, 2 * self._size - begin)
+        return mmap.mmap(
+            self._descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=2 * PAGE + begin
+        )
 
     def seek(self, position: int) -> bool:
         """Go on at `position`, where an earlier reader was done; False when the ring cannot be there."""
@@ -104,9 +127,10 @@ class Ring:
 
     def close(self) -> None:
         """Let go of the memory; the position stays with the ring."""
-        for view in (self._produced, self._words, self._data, self._view):
+        for view in (self._produced, self._view):
             view.release()
         self._theirs.close()
+        self._window.close()
         del self._consumer
         self._own.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 from sensor.enrich import procfs
@@ -56,3 +57,23 @@ def test_a_process_that_is_gone_is_none():
     process = subprocess.Popen(["/bin/true"])
     process.wait()
     assert look(process.pid, redact) is None
+
+
+def test_a_process_that_only_waits_to_be_waited_for_is_none():
+    process = subprocess.Popen(["/bin/true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert procfs.stat(process.pid).zombie
+    assert look(process.pid, redact) is None
+    process.wait()
+
+
+def test_a_program_whose_file_was_replaced_under_it_keeps_its_name(tmp_path):
+    program = tmp_path / "dockerd"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "60"]) as process:
+        while procfs.comm(process.pid) != "dockerd":
+            os.sched_yield()
+        program.unlink()
+        seen = look(process.pid, redact)
+        process.kill()
+    assert seen.exe == str(program)
