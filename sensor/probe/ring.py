@@ -108,9 +108,7 @@ class Ring:
 
     def _map_window(self, begin: int, size: int) -> mmap.mmap:
         size = min(size, 2 * self._size - begin)
-        return mmap.mmap(
-            self._descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=2 * PAGE + begin
-        )
+        return mmap.mmap(self._descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=2 * PAGE + begin)
 
     def seek(self, position: int) -> bool:
         """Go on at `position`, where an earlier reader was done; False when the ring cannot be there."""
