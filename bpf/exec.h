@@ -28,13 +28,15 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	event->head.cookie = mark->cookie;
 	event->home = mark->home;
 	event->joined = mark->joined;
-	event->exe_mnt = number_of(place->owners.exe);
+	event->exe_mnt = place->exe_of ? place->exe_of : number_of(place->owners.exe);
 	event->cwd_mnt = number_of(place->owners.cwd);
 	READ(parent, task->real_parent);
 	read_namespaces(parent, &event->parent);
 	read_facts(task, &event->task);
 	read_ancestry(task, &event->ancestry);
 	used = BOUNDED(read_paths(task, event), 2 * PATH_LEN);
+	if (place->root_of)
+		event->task.root_mnt = place->root_of;
 	READ(filename, bprm->filename);
 	written = bpf_probe_read_kernel_str(&event->texts[used], FILENAME_LEN, filename);
 	if (written > 1) {
@@ -160,7 +162,7 @@ static __always_inline int judge_unmarked(struct task_struct *task, struct place
 	if (!*flags || !may_tell(task, BUDGET_STRAY))
 		return 0;
 	begin_here(task, from ? from : task, mark);
-	if (!from && place->owners.root != place->owners.task)
+	if (!from && (place->root_of || place->owners.root != place->owners.task))
 		begin_above(task, parent, mark);
 	return 1;
 }

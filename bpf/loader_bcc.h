@@ -25,6 +25,7 @@ BPF_TABLE("lru_hash", struct ordinary_key, struct ordinary_count, alike, 8192);
 BPF_F_TABLE("hash", u32, struct ordinary_tally, tallies, 4096, BPF_F_NO_PREALLOC);
 BPF_TABLE("lru_hash", u32, u32, strangers, 4096);
 BPF_TABLE("lru_hash", u64, u32, cgroups, 16384);
+BPF_TABLE("lru_hash", u32, u32, roots, 16384);
 BPF_TABLE("lru_hash", struct listening, u32, listeners, 4096);
 BPF_TABLE("lru_hash", struct client_key, struct client, clients, 1024);
 BPF_TABLE("lru_hash", struct exec_name, struct exec_request, requests, 2048);
@@ -151,6 +152,11 @@ static __always_inline u32 *strangers_lookup(u32 *key)
 static __always_inline void strangers_delete(u32 *key)
 {
 	strangers.delete(key);
+}
+
+static __always_inline u32 *roots_lookup(u32 *key)
+{
+	return roots.lookup(key);
 }
 
 static __always_inline u32 *cgroups_lookup(u64 *key)

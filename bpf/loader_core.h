@@ -37,7 +37,7 @@ struct {
 	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, __u32);
-} mounts SEC(".maps");
+} mounts SEC(".maps"), roots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -233,6 +233,7 @@ MAP_ACCESS(alike, struct ordinary_key, struct ordinary_count)
 MAP_ACCESS(tallies, __u32, struct ordinary_tally)
 MAP_ACCESS(strangers, __u32, __u32)
 MAP_ACCESS(cgroups, __u64, __u32)
+MAP_ACCESS(roots, __u32, __u32)
 MAP_ACCESS(clients, struct client_key, struct client)
 MAP_ACCESS(requests, struct exec_name, struct exec_request)
 MAP_ACCESS(sent, struct sent_key, __u32)

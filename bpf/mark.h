@@ -35,6 +35,13 @@ static __always_inline void set_mark(u32 tid, struct mark *mark)
  */
 static __always_inline void set_init(u32 mnt, u32 pid)
 {
+	u32 *before = inits_lookup(&pid);
+	u32 left = before ? *before : mnt;
+	u32 *init = left == mnt ? 0 : mounts_lookup(&left);
+
+	/* It made itself another one: the number of the one that it left is given to others. */
+	if (init && *init == pid)
+		mounts_delete(&left);
 	strangers_delete(&mnt); /* the number may have been another's */
 	if (mounts_update(&mnt, &pid) || inits_update(&pid, &mnt))
 		count(COUNT_LOST_MARK);

@@ -85,11 +85,12 @@ static __always_inline void note_change(struct task_struct *task, u32 tid, struc
 
 	if (old && !(old->flags & FLAG_EXECUTED) && old->calls) {
 		mark = *old;
-		mark.joined = *now;
 		mark.calls += 1;
 		tell = same_namespaces(&mark.home, now);
 		if (tell)
-			flags = FLAG_RETURNED;
+			flags = FLAG_RETURNED; /* `joined` says from where */
+		else
+			mark.joined = *now;
 	} else {
 		if (!may_cross(task, old, was, now))
 			return;

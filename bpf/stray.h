@@ -18,8 +18,11 @@ struct mount_owners {
 /* Where a task stands when it executes. */
 struct place {
 	struct mount_owners owners;
-	u32 mnt;  /* the task's mount namespace */
-	u32 init; /* its first process, 0 if the namespace is not known */
+	u32 mnt;     /* the task's mount namespace */
+	u32 init;    /* its first process, 0 if the namespace is not known */
+	u32 root_of; /* the container whose own file system holds the task's root, mounted elsewhere, or 0
+		      */
+	u32 exe_of;  /* ... and its executable */
 };
 
 static __always_inline struct mnt_namespace *mount_owner(struct vfsmount *vfs)
@@ -47,6 +50,47 @@ static __always_inline u32 number_of(struct mnt_namespace *mnt)
 	return inum;
 }
 
+/*
+ * The running container, not at `mnt`, whose own file system this mount shows: a runtime mounts what it
+ * puts together for a container where the host sees it too. The agent names the file systems.
+ */
+static __always_inline u32 file_system_of(struct vfsmount *vfs, u32 mnt)
+{
+	struct super_block *block = 0;
+	u32 device = 0;
+	u32 *owner;
+
+	READ(block, vfs->mnt_sb);
+	READ(device, block->s_dev);
+	owner = roots_lookup(&device);
+	return owner && *owner != mnt && mounts_lookup(owner) ? *owner : 0;
+}
+
+/* Only of who is in no container. Below a parent who is there already it is how the container is made. */
+static __always_inline void read_file_systems(struct task_struct *task, struct place *place,
+					      struct vfsmount *root, struct vfsmount *exe)
+{
+	struct task_struct *parent = 0;
+	struct fs_struct *fs = 0;
+	struct vfsmount *above = 0;
+	u32 owner;
+
+	if (place->init > HOST_INIT)
+		return;
+	place->root_of = file_system_of(root, place->mnt);
+	place->exe_of = exe == root ? place->root_of : file_system_of(exe, place->mnt);
+	owner = place->root_of ? place->root_of : place->exe_of;
+	if (!owner)
+		return;
+	READ(parent, task->real_parent);
+	READ(fs, parent->fs);
+	READ(above, fs->root.mnt);
+	if (file_system_of(above, place->mnt) == owner) {
+		place->root_of = 0;
+		place->exe_of = 0;
+	}
+}
+
 static __always_inline void read_place(struct task_struct *task, struct linux_binprm *bprm,
 				       struct place *place)
 {
@@ -71,6 +115,7 @@ static __always_inline void read_place(struct task_struct *task, struct linux_bi
 	owners->root = mount_owner(root);
 	owners->cwd = cwd == root ? owners->root : mount_owner(cwd);
 	owners->exe = exe == root ? owners->root : mount_owner(exe);
+	read_file_systems(task, place, root, exe);
 }
 
 static __always_inline int is_elsewhere(struct mnt_namespace *owner, u32 mnt)
@@ -81,13 +126,16 @@ static __always_inline int is_elsewhere(struct mnt_namespace *owner, u32 mnt)
 }
 
 /*
- * The task's root or executable lies in a known mount namespace that is another than its own. The working
+ * The task's root or executable lies in a known mount namespace that is another than its own, or on a
+ * container's own file system. The working
  * directory matters only off the host: a shell of the host that looks at /proc/PID/root enters nothing.
  */
 static __always_inline int is_stray(struct place *place)
 {
 	struct mount_owners *owners = &place->owners;
 
+	if (place->root_of || place->exe_of)
+		return 1;
 	if (owners->root != owners->task && is_elsewhere(owners->root, place->mnt))
 		return 1;
 	if (owners->exe != owners->task && is_elsewhere(owners->exe, place->mnt))

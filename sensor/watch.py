@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sensor.descriptions import Descriptions, Metadata
-from sensor.enrich import cgroupfs, procfs
-from sensor.enrich.cgroup import owner
+from sensor.enrich import procfs
 from sensor.enrich.containers import Containers
 from sensor.enrich.known import Known
 from sensor.entry import visitors
@@ -36,6 +35,7 @@ from sensor.entry.left_out import LeftOut
 from sensor.entry.report import Reporter
 from sensor.entry.track import Tracker
 from sensor.entry.turned_away import TurnedAway
+from sensor.landmarks import Landmarks
 from sensor.probe import Probe
 from sensor.probe.layout import Exec, Flag, How, KernelEvent, NsSet, Reached, mark
 from sensor.recall import Recall, Recalled
@@ -75,6 +75,7 @@ class Watch:
         self.clock: Callable[[], int] = _since_boot
         """What a replay, whose processes and time are others, replaces."""
         self._containers = containers
+        containers.moved = self._moved
         self._reporter = reporter
         self._doors = doors
         self._visitors: set[tuple[int, int]] = set()
@@ -82,7 +83,7 @@ class Watch:
         self._turned_away = TurnedAway()
         self._tracker = Tracker(doors)
         self._arrivals = Arrivals(self._tracker, doors)
-        self._cgroups: dict[str, list[int]] = {}
+        self._landmarks = Landmarks()
         self._emit = emit
         self._count = count
         self.descriptions = Descriptions(containers, metadata, reporter, emit, count, learned)
@@ -110,6 +111,9 @@ class Watch:
         """Learn the containers that run already, and tell the kernel, so that no exec in them is a start."""
         self.probe = probe
         probe.know_init(self._doors.host_mnt, 1)
+        for known in self._containers.all():  # taken over: these programs may be others
+            if _alive(known.init_pid, known.init_start):
+                self._landmarks.know(probe, known)
         found = self._learn(probe, self._containers.sweep())
         self._look_for_visitors(probe)
         return found
@@ -121,7 +125,7 @@ class Watch:
                 if not _alive(known.init_pid, known.init_start):
                     # Gone before the kernel was told: the number may be another's at once, whose start counts.
                     probe.forget_mount(known.mnt)
-                self._know_cgroup(known)
+                self._landmarks.know(probe, known)
             self.descriptions.ask(known)
         return len(found)
 
@@ -182,7 +186,7 @@ class Watch:
             if self.descriptions.configured:
                 self.descriptions.configured.keep({known.id for known in self._containers.all()})
         followed = self.probe.budget.followed if self.probe else set
-        for outcome in self._arrivals.reconcile(_alive, now, followed):
+        for outcome in self._arrivals.reconcile(_alive, now, followed, visitors.staying):
             self._count("entry.reconciled")
             self._act(outcome)
 
@@ -218,15 +222,10 @@ class Watch:
                 if self.probe and reason in _NOT_FOLLOWED:
                     self.probe.release(cookie)
 
-    def _know_cgroup(self, known: Known) -> None:
-        """Have the kernel tell of who is moved into this container's cgroup, where its path names it."""
-        named = owner(known.cgroup) if known.cgroup else None
-        is_own = named.container == known.id if named else (known.cgroup or "").endswith(f"/{known.id}")
-        if self.probe is None or not is_own or known.mnt is None or known.cgroup is None:
-            return
-        self._cgroups[known.id] = numbers = cgroupfs.numbers(known.cgroup)
-        for number in numbers:
-            self.probe.know_cgroup(number, known.mnt)
+    def _moved(self, known: Known) -> None:
+        if self.probe and known.mnt is not None:
+            self.probe.know_init(known.mnt, known.init_pid)
+            self._landmarks.know(self.probe, known)
 
     def _arrived(self, event: Reached) -> None:
         self._reporter.arrived(event)
@@ -282,7 +281,10 @@ class Watch:
                 self.probe.forget_mount(ns.mnt)
                 self._turned_away.take(outcome)
             return
-        self._know_cgroup(known)
+        if self.probe:
+            if Flag.UNWITNESSED in event.head.flags:
+                self.probe.know_init(ns.mnt, event.head.pid)
+            self._landmarks.know(self.probe, known)
         self._tell_start(known, outcome.event, outcome)
         self.descriptions.ask(known)
 
@@ -305,9 +307,7 @@ class Watch:
         known = self._containers.stopped(outcome.event.joined.mnt, outcome.event.head.pid)
         if known is None:
             return
-        for number in self._cgroups.pop(known.id, ()):
-            if self.probe:
-                self.probe.forget_cgroup(number)
+        self._landmarks.forget(self.probe, known)
         self._emit(self._reporter.stopped(outcome, known))
         if self.descriptions.configured:
             self.descriptions.configured.stopped(known.id)

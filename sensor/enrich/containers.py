@@ -71,6 +71,8 @@ class Containers:
         processes are gone by now."""
         self.found: Callable[[Known], None] | None = None
         """Told of a container that was found because somebody visited it."""
+        self.moved: Callable[[Known], None] | None = None
+        """Told of a container whose first process is in another mount namespace than before."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -118,7 +120,7 @@ class Containers:
         """A first program ran in mount namespace `mnt`; the container that it is the start of.
 
         None where it is none: a service with a mount namespace of its own, or a process of a running
-        container that made itself another one (from then on `at_mount` answers for that one too). The same
+        container, be it the first, that made itself another one (`at_mount` answers for that one too). The same
         start told twice gives the same container.
         """
         found = origin(init_pid, start, f"{cgroup_parent}/{cgroup_leaf}", self._proc)
@@ -133,11 +135,14 @@ class Containers:
     def stopped(self, mnt: int, init_pid: int) -> Known | None:
         """The first process of mount namespace `mnt` ended; the container that stopped with it, if any."""
         with self._lock:
+            known = next((each for each in self._by_id.values() if each.init_pid == init_pid), None)
+            if known is not None:  # whichever namespace it ended in
+                self._forget(known)
+                return known
             place = self._places.get(mnt)
-            if place is None or place.pid != init_pid:
-                return None
-            self._leave(mnt, place)
-            return place.known if place.known.init_pid == init_pid else None
+            if place is not None and place.pid == init_pid:
+                self._leave(mnt, place)
+            return None
 
     def at_mount(self, inum: int) -> Known | None:
         """The container that this mount namespace belongs to. Reads two files of its witness."""
@@ -147,6 +152,9 @@ class Containers:
                 return None
             if self.believes or self._witnessed(inum, place):
                 return place.known
+            if self._moved(inum, place):
+                self._leave(inum, place)
+                return None
             if place.gone is None:
                 place.gone = self._clock()
             if self._clock() - place.gone < GRACE_NS:
@@ -158,8 +166,8 @@ class Containers:
     def waiting_at(self, mnt: int) -> Known | None:
         """The container whose mount namespace this is, and which no program of its own has run in yet.
 
-        Its runtime's process waits there to be started. Looks at every process: for visitors of a namespace
-        that is not known alone.
+        Its runtime's process waits there to be started, or its first process made it for itself. Looks at every
+        process: for visitors of a namespace that is not known alone.
         """
         group = [resident for resident in residents(self._proc) if resident.mnt == mnt]
         if not group:
@@ -168,7 +176,7 @@ class Containers:
             known = self._adopt(group)
         if known is not None and self.found is not None:
             self.found(known)
-        return known
+        return known or self.at_mount(mnt)
 
     def sharing(self, kind: str, inum: int) -> list[Known]:
         """The containers whose namespace this is: several share it.
@@ -204,7 +212,7 @@ class Containers:
         """A container found by its processes, None if it was known."""
         init = init_of(group)
         known = self._by_id.get(init.origin.container)
-        if known is not None and self._is_init(known, init.pid, init.start):
+        if known is not None and self._is_init(known, init.pid, init.start) and init.mnt == known.mnt:
             return None
         namespaces = procfs.namespaces(init.pid, proc=self._proc)
         if not namespaces or "mnt" not in namespaces:
@@ -253,7 +261,10 @@ class Containers:
         running = self._by_id.get(found.container)
         if running is not None:
             if self._is_init(running, pid, start):
-                return running
+                if running.mnt == mnt:
+                    return running
+                self._move(running, namespaces)
+                return None
             if self._alive(running):
                 self._claim(mnt, _Place(running, pid, start))
                 return None
@@ -281,6 +292,14 @@ class Containers:
             self._by_cgroup[_key(known.cgroup)] = known
         return known
 
+    def _move(self, running: Known, namespaces: dict[str, int]) -> None:
+        """Its first process made itself other namespaces: who enters the container joins these."""
+        running.namespaces = {**running.namespaces, **namespaces}
+        self._touched.add(running.id)
+        self._claim(namespaces["mnt"], _Place(running, running.init_pid, running.init_start))
+        if self.moved is not None:
+            self.moved(running)
+
     def _lent(self, supervisor: Supervisor | None, namespaces: dict[str, int]) -> frozenset[str]:
         above = procfs.namespaces(supervisor.pid, proc=self._proc) if supervisor else None
         return frozenset(kind for kind, inum in (above or {}).items() if namespaces.get(kind) == inum)
@@ -302,10 +321,15 @@ class Containers:
 
     def _leave(self, mnt: int, place: _Place) -> None:
         self._touched.add(place.known.id)
-        if place.pid == place.known.init_pid:
+        if place.pid == place.known.init_pid and not self._moved(mnt, place):
             self._forget(place.known)
         elif self._places.get(mnt) is place:
             del self._places[mnt]
+
+    def _moved(self, mnt: int, place: _Place) -> bool:
+        """Whether the witness lives and has left this namespace for another, and not the container."""
+        now = procfs.namespace(place.pid, "mnt", self._proc)
+        return now not in {None, mnt} and self._alive(place.known)
 
     def _forget(self, known: Known) -> None:
         self._touched.add(known.id)

@@ -21,7 +21,7 @@ from typing import Final
 
 from sensor.entry.crossing import Arrived, Attempted, Crossing, Outcome, Owner, Reason, Released
 from sensor.entry.places import Containers
-from sensor.entry.track import Tracker
+from sensor.entry.track import Look, Tracker, nobody
 from sensor.entry.unseen import Followed
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Reached, Setns
 
@@ -101,10 +101,10 @@ class Arrivals:
         return outcomes
 
     def reconcile(
-        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set
+        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set, look: Look = nobody
     ) -> list[Outcome]:
         """See Tracker. An arrival whose exit was lost is found gone by `due`."""
-        return self._noted(self._tracker.reconcile(alive, now, followed))
+        return self._noted(self._tracker.reconcile(alive, now, followed, look))
 
     def _noted(self, outcomes: list[Outcome]) -> list[Outcome]:
         for outcome in outcomes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sensor.probe.layout import Exec, Exit, Reached, Setns
+from sensor.probe.layout import Exec, Exit, Flag, Head, Reached, Setns
 from sensor.wire import Means
 
 Reason = Literal[
@@ -38,6 +38,10 @@ class Crossing:
     """The session that a process of it crossed from."""
     stayed: bool = False
     """It led into no container: `within` goes on there."""
+    runs: bool = False
+    """What it joined first was a running container's."""
+    looked: bool = False
+    """Whether somebody of it stays inside was looked at already."""
     escaped: bool = False
     """That it used the host's files was told already."""
     unseen: bool = False
@@ -65,6 +69,12 @@ class Crossing:
         if self.stayed:
             return self.outer
         return self if self.entered else None
+
+    def ends_with(self, head: Head) -> bool:
+        """Whether a process of it is over when this thread is: its only one, or that which came to stay."""
+        return Flag.THREAD not in head.flags or (
+            self.entered is not None and self.entered.head.tid == head.tid
+        )
 
     def around(self) -> list[Crossing]:
         """The crossing and the sessions that it descends from, innermost first."""
@@ -121,8 +131,8 @@ class Escaped:
     """A container's process came to the host: by its namespaces, or by its files (`namespaces` is empty)."""
 
     crossing: Crossing
-    event: Exec | Exit
-    """The program that it executed there, or its exit if it executed none."""
+    event: Exec | Exit | Setns
+    """The program that it executed there, or its exit or return if it executed none."""
     namespaces: list[str]
     left: str
     """The container."""
@@ -161,7 +171,7 @@ class Attempted:
     """Somebody joined a container's namespaces and executed nothing."""
 
     crossing: Crossing
-    event: Exit
+    event: Exit | Setns
     namespaces: list[str]
 
 

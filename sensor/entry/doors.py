@@ -78,6 +78,11 @@ class Doors:
             and self._containers.at_mount(known.mnt) is known
         )
 
+    def begins(self, container: str, pid: int) -> bool:
+        """Whether `pid` is the first process of a container."""
+        known = self._containers.by_id(container)
+        return known is not None and known.init_pid == pid
+
     def is_host(self, mnt: int) -> bool:
         """Whether this is the host's mount namespace."""
         return mnt == self.host_mnt

@@ -44,5 +44,8 @@ class Containers(Places, Protocol):
     def knows_mount(self, mnt: int) -> bool:
         """Whether this mount namespace belongs to a container that runs, or to the host."""
 
+    def begins(self, container: str, pid: int) -> bool:
+        """Whether `pid` is the first process of a container."""
+
     def is_running(self, container: str, pid: int) -> bool:
         """Whether a container runs by now, and `pid` is not its first process."""

@@ -10,18 +10,19 @@ from __future__ import annotations
 from typing import Final
 
 from sensor.entry.means import supervisor_index
-from sensor.entry.places import Places
+from sensor.entry.places import Containers, Places
 from sensor.probe.layout import Exec, Flag, NsSet
 
 _INIT: Final = 1
 
 
 def entered_through_files(event: Exec, places: Places) -> str | None:
-    """The container whose files a process of the host uses as its root, or executed. None without one."""
-    if Flag.STRAY not in event.head.flags or places.container_at(event.task.ns.mnt):
+    """The container whose files a process of elsewhere uses as its root, or executed. None without one."""
+    if Flag.STRAY not in event.head.flags:
         return None
+    own = places.container_at(event.task.ns.mnt)
     for mnt in (event.task.root_mnt, event.exe_mnt):
-        if mnt != event.task.ns.mnt and (container := places.container_at(mnt)):
+        if mnt != event.task.ns.mnt and (container := places.container_at(mnt)) and container != own:
             return container
     return None
 
@@ -51,6 +52,16 @@ def left_by_join(home: NsSet, joined: NsSet, places: Places) -> tuple[str, list[
         return None
     kinds = places.hosts(joined.joined_since(home), joined)
     return (container, kinds) if kinds else None
+
+
+def begins(event: Exec, joined: list[str], container: str, places: Containers) -> bool:
+    """Whether it is the first program of a container, in a mount namespace that is new."""
+    pid, mnt = event.head.pid, event.task.ns.mnt
+    if Flag.UNWITNESSED in event.head.flags:  # who had the number may have left it: then it is new
+        places.owner(joined, event.joined)
+        return places.begins(container, pid)
+    new_mount = mnt != event.joined.mnt or "mnt" not in joined
+    return new_mount and not places.is_running(container, pid) and not places.knows_mount(mnt)
 
 
 def is_orphan(event: Exec, container: str | None, cgroup_container: str | None) -> bool:

@@ -19,8 +19,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from sensor.entry import vain
 from sensor.entry.crossing import (
-    Attempted,
     Commanded,
     Crossed,
     Crossing,
@@ -36,10 +36,19 @@ from sensor.entry.crossing import (
     Stopped,
 )
 from sensor.entry.places import Containers
-from sensor.entry.stray import entered_through_files, is_orphan, left_by_files, left_by_join
+from sensor.entry.stray import begins, entered_through_files, is_orphan, left_by_files, left_by_join
 from sensor.entry.unseen import Followed, Unseen
 from sensor.probe.layout import Exec, Exit, Flag, Fork, KernelEvent, Reached, Setns
 from sensor.wire import Means
+
+Look = Callable[[Crossing], Exec | None]
+"""A process of a crossing that executed nothing, as it is now in the namespaces that it joined; None: nobody."""
+
+
+def nobody(_crossing: Crossing) -> Exec | None:
+    """Where there is no /proc to look at."""
+    return None
+
 
 MAX_CROSSINGS: Final = 8192
 """Crossings that are followed at once; beyond it the oldest is given up, and counted."""
@@ -120,16 +129,18 @@ class Tracker:
                 return []
 
     def reconcile(
-        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set
+        self, alive: Callable[[int, int], bool], now: int, followed: Followed = set, look: Look = nobody
     ) -> list[Outcome]:
-        """Ends what only lost exit events keep open. Call it every few seconds, with the time since boot.
+        """Enters who has come to stay without a program, as `look` finds him.
+
+        Ends what only lost exit events keep open. Call it every few seconds, with the time since boot.
 
         A process counts as gone once two calls in a row find it so: its exit may wait in the ring meanwhile.
         So does a session that flooded, of which `followed`, the cookies of live tasks, has nothing.
         """
         ended = self._unseen.gone(self._crossings.values(), followed)
         suspects: set[tuple[int, int]] = set()
-        outcomes: list[Outcome] = []
+        outcomes = self._staying(now, look)
         for crossing in list(self._crossings.values()):
             gone = {(pid, start) for pid, start in crossing.live.items() if not alive(pid, start)}
             suspects |= gone
@@ -138,13 +149,26 @@ class Tracker:
                 self._touched.add(crossing.cookie)
             if crossing.unseen and crossing.cookie not in ended:
                 continue
-            if not crossing.live and now - crossing.began > THREAD_NS:
+            patience = vain.STAY_NS if vain.may_stay(crossing) else THREAD_NS
+            if not crossing.live and now - crossing.began > patience:
                 self._close(crossing)
                 if crossing.entered:
                     outcomes.append(Ended(crossing, now))
                 elif not crossing.stayed:
                     outcomes.append(Released(crossing.cookie, "no-exec"))
         self._suspects = suspects
+        return outcomes
+
+    def _staying(self, now: int, look: Look) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for crossing in [one for one in self._crossings.values() if vain.is_due(one, now)]:
+            crossing.looked = True
+            event = look(crossing)
+            if event is not None and vain.has_come_to_stay(crossing, event, self._containers):
+                crossing.live[event.head.pid] = event.head.start
+                inside = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
+                outcomes += self._enter(crossing, event, event.joined.joined_since(event.home), inside)
+                self._touched.add(crossing.cookie)
         return outcomes
 
     def take(self, crossing: Crossing) -> None:
@@ -187,9 +211,10 @@ class Tracker:
         thread = Flag.THREAD in event.head.flags
         if Flag.RETURNED in event.head.flags:
             known = self._crossings.get(cookie)
-            return self._returned(known, event, thread=thread) if known else []
+            return self._returned(known, event) if known else []
         crossing, evicted = self._open(cookie, event.head.time)
         crossing.setns = event
+        crossing.runs = vain.runs(event, self._containers)
         previous = self._crossings.get(event.previous)
         if previous and previous is not crossing and (session := previous.session):
             around = session.around()
@@ -199,16 +224,11 @@ class Tracker:
             crossing.live[event.head.pid] = event.head.start
         return [*evicted, Crossed(crossing, event)]
 
-    def _returned(self, crossing: Crossing, event: Setns, *, thread: bool) -> list[Outcome]:
+    def _returned(self, crossing: Crossing, event: Setns) -> list[Outcome]:
         """The task is back where it came from; children that it left behind are not."""
-        if not thread:
+        if crossing.ends_with(event.head):
             crossing.live.pop(event.head.pid, None)
-        if crossing.live:
-            return []
-        self._close(crossing)
-        if crossing.entered:
-            return [Ended(crossing, event.head.time)]
-        return [] if crossing.stayed else [Released(crossing.cookie, "returned")]
+        return [] if crossing.live else self._finish(crossing, event)
 
     def _close(self, crossing: Crossing) -> None:
         crossing.closed = True
@@ -281,16 +301,15 @@ class Tracker:
         return Commanded(session, event, session.parents.get(pid, event.head.ppid))
 
     def _decide(self, crossing: Crossing, event: Exec) -> list[Outcome]:
-        now = event.task.ns
         joined = event.joined.joined_since(event.home)
         cgroup_container = self._containers.by_cgroup(event.task.cgroup, event.task.cgroup_parent)
-        new_mount = now.mnt != event.joined.mnt or "mnt" not in joined
-        is_new = cgroup_container and not self._containers.is_running(cgroup_container, event.head.pid)
-        if new_mount and is_new and not self._containers.knows_mount(now.mnt):
+        if cgroup_container and begins(event, joined, cgroup_container, self._containers):
             return [*self._leave(crossing, event, "start"), Started(event)]
         if escape := left_by_join(event.home, event.joined, self._containers):
             return self._escape(crossing, event, *escape)
-        if container := entered_through_files(event, self._containers):
+        # Who joined its mounts is in it, whatever he executes that he brought along.
+        within = "mnt" in joined and self._containers.owner(["mnt"], event.joined).container
+        if not within and (container := entered_through_files(event, self._containers)):
             crossing.owner = Owner(container)
             return self._enter(crossing, event, joined, cgroup_container, "proc-root")
         return self._decide_joined(crossing, event, joined, cgroup_container)
@@ -364,7 +383,7 @@ class Tracker:
     def _gone_from(self, crossing: Crossing, event: Exit) -> list[Outcome]:
         pid = event.head.pid
         outcomes: list[Outcome] = []
-        if Flag.THREAD not in event.head.flags:
+        if crossing.ends_with(event.head):
             start = crossing.died(pid)
             if start is not None:
                 outcomes.append(Exited(crossing, event, start))
@@ -374,20 +393,8 @@ class Tracker:
             outcomes += self._finish(crossing, event)
         return outcomes
 
-    def _finish(self, crossing: Crossing, event: Exit) -> list[Outcome]:
+    def _finish(self, crossing: Crossing, event: Exit | Setns) -> list[Outcome]:
         self._close(crossing)
         if crossing.entered:
             return [Ended(crossing, event.head.time)]
-        if crossing.stayed:
-            return []
-        joined = event.joined.joined_since(event.home)
-        # `podman cp` joins in one of its threads, which may be the first.
-        copied = crossing.setns is not None and self._containers.copies(crossing.setns)
-        if Flag.THREAD in event.head.flags or joined == ["net"] or copied:
-            return [Released(crossing.cookie, "no-exec")]
-        if crossing.setns and (escape := left_by_join(event.home, event.joined, self._containers)):
-            return [Escaped(crossing, event, escape[1], escape[0], crossing.outer)]
-        crossing.owner = self._containers.owner(joined, event.joined)
-        if not crossing.owner.container:
-            return [Released(crossing.cookie, "no-exec")]
-        return [Attempted(crossing, event, joined)]
+        return [] if crossing.stayed else [vain.judge(crossing, event, self._containers)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from sensor.enrich import procfs
+from sensor.entry.crossing import Crossing
 from sensor.probe.layout import Exec, Facts, Flag, Fork, Head, How, Kind, NsSet, Reached, Step
 
 _DEPTH: Final = 64
@@ -89,6 +90,22 @@ def program(pid: int, start: int, proc: Path = procfs.PROC) -> Exec | None:
     here = namespaces(pid, proc)
     found = _program(Visitor(pid, start, ()), 0, here, proc) if here else None
     return found if found and procfs.same_start(found.head.start, start) else None
+
+
+def staying(crossing: Crossing, proc: Path = procfs.PROC) -> Exec | None:
+    """A process, or the thread, that joined and executed nothing, as it is now; None when all are gone or back."""
+    event = crossing.setns
+    if event is None:
+        return None
+    head, thread = event.head, Flag.THREAD in event.head.flags
+    for pid, start in [*crossing.live.items(), *([(head.pid, head.start)] if thread else [])]:
+        found = program(pid, start, proc)
+        its = head.tid if thread and pid == head.pid else pid
+        here = namespaces(its, proc / str(pid) / "task")
+        if found and here and here.mnt != event.home.mnt:
+            told = replace(found.head, flags=Flag(0), cookie=head.cookie, tid=its)
+            return replace(found, head=told, home=event.home, joined=here, task=replace(found.task, ns=here))
+    return None
 
 
 def stands(reached: Reached, proc: Path = procfs.PROC) -> Exec | None:

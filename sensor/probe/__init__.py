@@ -95,6 +95,12 @@ class Probe(Protocol):
     def forget_cgroup(self, cgroup: int) -> None:
         """Tells the kernel that this cgroup is no container's any more."""
 
+    def know_root(self, device: int, mnt: int) -> None:
+        """Tells the kernel which file system holds the root of the container at `mnt`, and nothing else."""
+
+    def forget_root(self, device: int) -> None:
+        """Tells the kernel that this file system is no container's any more."""
+
     def know_sensor(self, pid: int) -> None:
         """Have it told who sends this process a signal that can end it."""
 

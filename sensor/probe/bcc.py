@@ -273,6 +273,15 @@ class BccProbe:
         with contextlib.suppress(KeyError):
             del self._bpf[b"cgroups"][ctypes.c_ulonglong(cgroup)]
 
+    def know_root(self, device: int, mnt: int) -> None:
+        """See Probe."""
+        self._bpf[b"roots"][ctypes.c_uint(device)] = ctypes.c_uint(mnt)
+
+    def forget_root(self, device: int) -> None:
+        """See Probe."""
+        with contextlib.suppress(KeyError):
+            del self._bpf[b"roots"][ctypes.c_uint(device)]
+
     def know_sensor(self, pid: int) -> None:
         """See Probe."""
         self._bpf[b"sensor"][ctypes.c_int(0)] = ctypes.c_uint(pid)

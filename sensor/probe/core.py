@@ -303,6 +303,14 @@ class CoreProbe:
         """See Probe."""
         self._delete(self._map("cgroups"), struct.pack("=Q", cgroup))
 
+    def know_root(self, device: int, mnt: int) -> None:
+        """See Probe."""
+        self._update(self._map("roots"), struct.pack("=I", device), struct.pack("=I", mnt))
+
+    def forget_root(self, device: int) -> None:
+        """See Probe."""
+        self._delete(self._map("roots"), struct.pack("=I", device))
+
     def know_sensor(self, pid: int) -> None:
         """See Probe."""
         self._update(self._map("sensor"), struct.pack("=I", 0), struct.pack("=I", pid))

@@ -13,7 +13,7 @@ from sensor.probe.btf import STRUCT, Btf
 from sensor.probe.header import Header
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
-_HELPERS: Final = re.compile(rb"[^\0]*\(void \*\) ?BPF_FUNC_[^\0]*")
+_HELPERS: Final = re.compile(rb"\(void \*\) ?BPF_FUNC_")
 _CONSTANT: Final = re.compile(rb"\bBPF_[A-Z0-9_]+")
 _HELPER: Final = re.compile(r"\(void \*\) ?(BPF_FUNC_[a-z0-9_]+)")
 _FIELDS: Final = {"mm_struct": ("arg_start", "arg_end", "exe_file")}
@@ -35,7 +35,7 @@ def headers(folder: Path, source: str, compiler: bytes) -> list[str]:
     except ValueError as error:
         raise ProbeError(f"{_BTF} cannot be read as types: {error}; use --loader core") from error
     shutil.copytree(BPF_SOURCES / "stubs" / "include", folder / "include")
-    prelude = b"\n".join(_HELPERS.findall(compiler)).decode(errors="replace")
+    prelude = b"\n".join(_texts(compiler)).decode(errors="replace")
     constants = " ".join(sorted(name.decode() for name in set(_CONSTANT.findall(compiler))))
     header = Header(btf, "\n".join((source, prelude, constants)))
     (folder / "include" / "vmlinux.h").write_text(header.text())
@@ -45,6 +45,17 @@ def headers(folder: Path, source: str, compiler: bytes) -> list[str]:
         *_unknown_helpers(header, prelude),
         *(f"-DOFFSET_{field}={offset}" for field, offset in _offsets(btf).items()),
     ]
+
+
+def _texts(compiler: bytes) -> list[bytes]:
+    """The strings that name helpers, whole: each is looked for from its helper, for the file has 100 MB."""
+    found: dict[int, bytes] = {}
+    for helper in _HELPERS.finditer(compiler):
+        begin = compiler.rfind(b"\0", 0, helper.start()) + 1
+        if begin not in found:
+            end = compiler.find(b"\0", helper.end())
+            found[begin] = compiler[begin : end if end >= 0 else len(compiler)]
+    return list(found.values())
 
 
 def _unknown_helpers(header: Header, prelude: str) -> list[str]:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.runtimes.watching import Watching
-from tests.runtimes.ways import cgroups, docker, joins, podman
+from tests.runtimes.ways import cgroups, docker, files, joins, podman
 from tests.runtimes.ways.targets import Ground
 from tests.runtimes.ways.way import Quiet, Way, amiss, run
 from vagrant.local.dockerd import Dockerd
 
 pytestmark = pytest.mark.runtimes
 
-WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *cgroups.WAYS, *podman.WAYS]
+WAYS: list[Way] = [*docker.WAYS, *joins.WAYS, *cgroups.WAYS, *files.WAYS, *podman.WAYS]
 QUIET: list[Quiet] = [*docker.QUIET, *podman.QUIET]
 
 ONE_COMMAND = ("entry", "exit", "session_end")
@@ -45,10 +45,10 @@ def test_each_way_in_is_one_entry_and_says_so(
         watching.during(act, lambda: bool(watching.of("attempt", target.id)))
         assert not watching.of("entry", target.id)
         (attempt,) = watching.of("attempt", target.id)
-        assert not amiss(way, target, attempt)
+        assert not amiss(way, target, attempt, scratch=str(tmp_path))
         return
     events = watching.visit(act, target.id)
-    assert not amiss(way, target, events[0])
+    assert not amiss(way, target, events[0], scratch=str(tmp_path))
     known = events[0]["container"]
     assert (known["name"], known["image"]) == (target.name, target.image)
     assert set((target.mine or {}).items()) <= set(known["labels"].items())

@@ -104,7 +104,7 @@ class Watching:
             self.probe.poll(20)
             self.watch.settle()
 
-    def until(self, seen: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, seen: Callable[[], bool], seconds: float = 60) -> None:
         """Go on until `seen`, or fail."""
         end = time.monotonic() + seconds
         while not seen():

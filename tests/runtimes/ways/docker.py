@@ -34,6 +34,11 @@ WAYS = [
     _runc("docker exec, a cgroup namespace of its own", into="docker-cgroupns", run="{docker} exec {id} id"),
     _runc("docker exec, in the host's pid namespace", into="docker-hostpid", run="{docker} exec {id} id"),
     _runc("docker exec, in the daemon's network", into="docker-samenet", run="{docker} exec {id} id"),
+    _runc(
+        "docker exec, its first process in mounts of its own",
+        into="docker-moved",
+        run="{docker} exec {id} id",
+    ),
     _runc("the API without the CLI", run="{python} {programs}/docker_api.py {socket} {id} id"),
     _runc("docker exec of what is not there", run="{docker} exec {id} /bin/nosuch", kind="attempt"),
     _crun("crun: docker exec", run="{docker} exec {id} id"),
@@ -72,4 +77,21 @@ QUIET = [
     Quiet("docker cp in", into="docker", run="{docker} cp {programs}/docker_api.py {id}:/tmp/"),
     Quiet("docker cp out", into="docker", run="{docker} cp {id}:/etc/passwd - >/dev/null"),
     Quiet("docker top", into="docker", run="{docker} top {id}"),
+    Quiet(
+        "docker diff, export, commit, logs and stats",
+        into="docker",
+        run="{docker} diff {id} && {docker} export {id} >/dev/null && {docker} rmi $({docker} commit {id}) && "
+        "{docker} logs {id} && {docker} stats --no-stream {id}",
+    ),
+    Quiet(
+        "mount namespaces that a container makes, and the numbers of those it has left",
+        into="docker",
+        run="{docker} run --cidfile {made} --rm --cap-add=SYS_ADMIN --security-opt=seccomp=unconfined {image} "
+        "unshare -m sh -c 'unshare -m busybox id; unshare -m sh -c \"busybox id; busybox id\"; :'",
+    ),
+    Quiet(
+        "a build whose steps run beside what it is made from",
+        into="docker",
+        run="printf 'FROM {image}\\nRUN busybox id\\n' | {docker} build -q --no-cache -",
+    ),
 ]

@@ -83,6 +83,28 @@ WAYS = [
         run="exec 9</proc/{pid}/ns/mnt; nsenter --mount=/proc/$$/fd/9 id",
         namespaces="mnt",
     ),
+    # Who executes nothing has its files at hand all the same.
+    *(
+        _alone(
+            f"a look inside, {how}",
+            run="{python} {programs}/look.py " + how + " {pid}",
+            by="python3",
+            namespaces="mnt",
+            kind="attempt",
+        )
+        for how in ("back", "thread")
+    ),
+    _nsenter(
+        "nsenter -a, its first process in mounts of its own",
+        into="docker-moved",
+        run="nsenter -t {pid} -a id",
+    ),
+    _alone(
+        "nsenter -m, its first process in mounts of its own",
+        into="docker-moved",
+        run="nsenter -t {pid} -m id",
+        namespaces="mnt",
+    ),
     _alone(
         "ip netns exec",
         run="mkdir -p /run/netns && ln -s /proc/{pid}/ns/net /run/netns/ns{pid} && ip netns exec ns{pid} id; "

@@ -100,6 +100,7 @@ QUIET = [
     Quiet("podman cp in", into="podman-crun", run="{podman} cp {programs}/docker_api.py {id}:/tmp/"),
     Quiet("podman cp out", into="podman-crun", run="{podman} cp {id}:/etc/passwd - >/dev/null"),
     Quiet("podman top", into="podman-crun", run="{podman} top {id}; {podman} inspect {id}"),
+    Quiet("podman top, in its namespaces", into="podman-crun", run="{podman} top {id} user pid hpid label"),
     Quiet(
         "podman attach",
         into="podman-crun",

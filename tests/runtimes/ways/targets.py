@@ -232,6 +232,11 @@ target("docker-powers")(_docker(*POWERS))
 target("docker-cgroupns")(_docker("--cgroupns=private"))
 target("docker-hostpid")(_docker("--pid=host"))
 target("docker-samenet")(_docker("--network=host"))
+target("docker-moved")(
+    _docker(
+        "--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", command=("unshare", "-m", "sleep", "3600")
+    )
+)
 target("docker-cat")(_docker("-i", command=("cat",)))
 target("podman-crun")(_podman("crun"))
 target("podman-runc")(_podman("runc"))

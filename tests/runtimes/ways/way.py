@@ -75,6 +75,8 @@ class Way:
     """It is typed at a terminal."""
     exec_id: bool = False
     """The runtime's own id of it is known."""
+    gone: bool = False
+    """Who crossed may be gone before /proc is read, where his arguments stand."""
     kind: Literal["entry", "attempt"] = "entry"
     session: tuple[str, ...] | None = None
     """Kinds of the events of the whole session, where they are not just those of one command."""
@@ -108,7 +110,7 @@ def run(line: str, target: Target, *, terminal: bool = False, check: bool = True
     assert not check or done.returncode == 0, done.stdout.decode() + done.stderr.decode()
 
 
-def amiss(way: Way, target: Target, entry: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def amiss(way: Way, target: Target, entry: Mapping[str, Any], **more: str) -> dict[str, tuple[Any, Any]]:
     """Where the entry, or the attempt, does not say what the line says: (told, expected) by what it is about."""
     wanted = target.own if way.namespaces == OWN else set(way.namespaces.split())
     chain = [step["comm"] for step in entry["ancestry"]]
@@ -121,7 +123,7 @@ def amiss(way: Way, target: Target, entry: Mapping[str, Any]) -> dict[str, tuple
             entry["container"]["init_pid"],
         ),
         "by": entry["entered_by"]["comm"],
-        "its arguments": entry["entered_by"]["argv"] is not None,
+        "its arguments": way.gone or entry["entered_by"]["argv"] is not None,
         "exec id": entry["exec_id"] is not None,
         "above": [name for name in chain if name in way.above],
         "root": chain[-1:] != [] and entry["ancestry"][-1]["pid"],
@@ -143,7 +145,7 @@ def amiss(way: Way, target: Target, entry: Mapping[str, Any]) -> dict[str, tuple
             "tty": process["tty"] and process["tty"].partition("/")[0],
         }
         expected |= {
-            "argv": shlex.split(way.runs),
+            "argv": shlex.split(way.runs.format(pid=target.pid, **more)),
             "uid": target.uid if way.uid is None else way.uid,
             "user": target.user if way.uid is None else "root" if way.uid == 0 else None,
             "cwd": way.cwd,

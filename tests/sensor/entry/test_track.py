@@ -53,6 +53,9 @@ class Doors:
     def is_host(self, mnt: int) -> bool:
         return mnt == HOST.mnt
 
+    def begins(self, container: str, pid: int) -> bool:
+        return False
+
     def is_running(self, container: str, pid: int) -> bool:
         return container == WEB
 
