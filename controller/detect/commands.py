@@ -234,7 +234,7 @@ def _after(arguments: Sequence[str], markers: set[str]) -> Sequence[str]:
 
 def _base_name(word: str) -> str:
     name = word.removesuffix(" (deleted)").rpartition("/")[2].lstrip("-`$\"'")
-    match = _VERSIONED.fullmatch(name)
+    match = _VERSIONED.fullmatch(name) or _RELEASE.fullmatch(name)
     return match[1] if match else name
 
 
@@ -244,6 +244,11 @@ _BOUNDARY: Final = ";&|()\n"
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*\+?=")
 _SUBSTITUTION: Final = re.compile(r"`([^`]+)`|\$\(([^()]+)\)")
 _VERSIONED: Final = re.compile(r"(python|pypy|pip|perl|ruby|php|lua|node|nc|ncat)-?[0-9.]*(?:\.[a-z]+)?")
+_RELEASE: Final = re.compile(
+    r"([A-Za-z][A-Za-z-]*?)(?:[-_.]v?\d+(?:\.\d+)+)?(?:[-_.](?:linux(?:32|64)?|amd64|x86[-_]64|x64|i?386|arm64|aarch64|armv[5-8]l?|musl|"
+    r"static|gnu))*"
+)
+"""As projects call what they release: cdk_linux_amd64, chisel_1.9.1_linux_amd64, xmrig-6.21.0."""
 _KEYWORDS: Final = words("if then elif else do while until ! { } time coproc")
 _TAKES_SHELL_STRING: Final = frozenset({"su", "runuser", "script"})
 _STRING_OPTION: Final = re.compile(r"-[a-z]*c|--command")

@@ -27,21 +27,37 @@ _JOINED: Final = re.compile(r"(?:--output(?:-document)?|--out|of)=(.+)|-[a-zA-Z]
 _URL: Final = re.compile(r"\w+://[^/\s]+/(?:[^?#\s]*/)?([^/?#\s]+)(?:[?#].*)?")
 _MODE: Final = re.compile(r"[ugoa]*[+=][rwst]*x[rwxst]*|0?[0-7]*[1357][0-7]{0,2}")
 _PACKERS: Final = frozenset({"cat", "gzip", "pigz", "bzip2", "xz", "zstd"})
+_CD: Final = re.compile(r"(?:^|[;&|({\n])\s*cd\s+[\"']?([^\s;&|()<>\"']+)")
+_INLINE: Final = frozenset({"-c", "-e", "-E", "-r", "-ne", "-pe"})
+_OPENED: Final = re.compile(
+    r"\b(?:open|Path|File\.(?:open|write)|(?:write|append)File(?:Sync)?|file_put_contents|fopen)\W{1,3}(?:\w+\s*,\s*)?[\"'](?P<how>>{0,2})"
+    r"\s*(?P<path>[^\"'>]+)[\"']\)?(?P<more>\s*,\s*[\"']?[wax+>]|\.(?:write|touch))?"
+)
 _AFTER: Final = re.compile(r"[.-][\w.-]+")
 _WRITERS: Final = frozenset({"cp", "mv", "install", "ln"})
 
 
 @once
 def redirected(event: Event) -> tuple[str, ...]:
-    """The files that shell strings of `event` write to by `>` and `>>`, as they are spelt."""
-    return tuple(match[2] for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
+    """The files that shell strings of `event` write to by `>` and `>>`: as they are spelt, after `cd` from there on."""
+    return tuple(path for path, _ in _redirections(event))
 
 
 @once
 def truncated(event: Event) -> tuple[str, ...]:
-    """Those of them that are written anew, by a single `>`: what they held is gone."""
-    found = (match for text in shell_texts(event) for match in _REDIRECTION.finditer(text))
-    return tuple(match[2] for match in found if ">>" not in match[0])
+    """The files that are written anew, by a single `>`, tee, dd or an interpreter: what they held is gone."""
+    anew = [path for path, appends in (*_redirections(event), *_opened(event)) if not appends]
+    for run in invocations(event):
+        if run.program == "dd" or (run.program == "tee" and not {"-a", "--append"} & {*run.arguments}):
+            anew += _written_by(run)
+    return tuple(anew)
+
+
+@once
+def targets(event: Event) -> frozenset[str]:
+    """All that `event` writes by what stands in its command line: by a shell, a program, a download, an interpreter."""
+    opened = (path for path, _ in _opened(event))
+    return frozenset({*redirected(event), *written(event), *fetched(event), *opened})
 
 
 @once
@@ -93,6 +109,24 @@ def name(path: str) -> str:
 def before(visit: Visit, event: Event) -> tuple[Event, ...]:
     """What was executed earlier, and `event` itself: one shell string may do both."""
     return (*visit.before(event), event)
+
+
+def _redirections(event: Event) -> Iterator[tuple[str, bool]]:
+    """Path, and whether the shell appends."""
+    for text in shell_texts(event):
+        for match in _REDIRECTION.finditer(text):
+            folders = _CD.findall(text, 0, match.start())
+            yield posixpath.join(*folders[-1:], match[2]), ">>" in match[0]
+
+
+def _opened(event: Event) -> Iterator[tuple[str, bool]]:
+    """Path, and whether it is appended to, of what an interpreter's one-liner opens to write."""
+    for run in invocations(event):
+        if run.program in INTERPRETERS and _INLINE & {*run.arguments}:
+            for match in (found for word in run.arguments for found in _OPENED.finditer(word)):
+                how = match["how"] + (match["more"] or "")
+                if how or "rite" in match[0].partition("(")[0] or "_put_" in match[0]:
+                    yield match["path"], ">>" in how or how.endswith("a") or "append" in match[0]
 
 
 def _fetched_by(run: Invocation) -> Iterator[str]:

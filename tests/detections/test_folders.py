@@ -15,7 +15,7 @@ FOLDERS = catalogue.folders()
 ALLOWED = {"controller.detect", "controller.detect.rule", "controller.detect.commands",
            "controller.detect.programs", "controller.detect.once", "controller.detect.destinations",
            "controller.detect.files", "controller.detect.baseline", "controller.detect.principal",
-           "controller.exposure"}  # fmt: skip
+           "controller.detect.scans", "controller.detect.watchers", "controller.exposure"}  # fmt: skip
 NAMES = [each.name for each in FOLDERS]
 
 

@@ -69,6 +69,8 @@ def test_a_detection_knows_only_the_rule_helpers():
         "controller.detect.past",
         "controller.detect.principal",
         "controller.detect.files",
+        "controller.detect.scans",
+        "controller.detect.watchers",
         "controller.exposure",
         "sensor.wire",
     )

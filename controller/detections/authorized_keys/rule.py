@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations
-from controller.detect.files import redirected, written
+from controller.detect.files import targets as written_by
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "SSH key left behind"
@@ -14,14 +14,14 @@ SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1098.004",)
 
 MATCHED = ("process.exe", "process.argv", "process.user")
-KEYS = re.compile(r"\.ssh/authorized_keys2?$|/dropbear/authorized_keys$")
+KEYS = re.compile(r"(?:^|/)authorized_keys2?$|/dropbear/authorized_keys$")
 SERVER = re.compile(r"/sshd_config(?:\.d/[^/]+)?$|\.ssh/rc$")
 EDITORS = frozenset({"sed", "vi", "vim", "nano", "ed"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each write that a command line shows: high for keys, medium for the server's settings and editors."""
-    targets = sorted({*redirected(event), *written(event)})
+    targets = sorted(written_by(event))
     if keys := next(filter(KEYS.search, targets), None):
         return Finding(Severity.HIGH, f"a key was written to {keys}", MATCHED)
     if server := next(filter(SERVER.search, targets), None):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations
+from controller.detect.files import executed
 from controller.detect.programs import CONTAINER_TOOLS, RUNTIME_CLIENTS, words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
@@ -30,7 +31,10 @@ SOCKET = re.compile(r"(?:docker|containerd|crio|podman|cri-dockerd)\*?\.sock|^\*
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each question, the gravest of one command line first."""
     run = invocations(event)
-    if tool := next((each for each in run if each.program in CONTAINER_TOOLS), None):
+    scripts = {path.rpartition("/")[2] for path in executed(event)} & CONTAINER_TOOLS
+    if tool := next(
+        (each for each in run if each.program in CONTAINER_TOOLS), next(iter(sorted(scripts)), None)
+    ):
         return Finding(Severity.HIGH, f"a tool for getting on from a container was run: {tool}", MATCHED)
     asked = [each for each in run if each.program in RUNTIME_CLIENTS and LISTS & {*each.arguments}]
     asked += [each for each in run if each.program in RUNTIME_CLIENTS and "can-i" in each.arguments]

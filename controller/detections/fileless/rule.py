@@ -20,6 +20,8 @@ MEMORY = re.compile(r"^/?memfd:")
 DESCRIPTOR = re.compile(r"^/(?:proc/(?:self|thread-self|\d+)/fd|dev/fd)/\d+$")
 SHARED = re.compile(r"^/(?:dev/shm|run/shm|dev/mqueue)/")
 
+LINKER = re.compile(r"/ld-(?:linux|musl)[\w.-]*$")
+
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each such process of a visit; a path given to execve is enough where the file is not known."""
@@ -29,8 +31,10 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
     exe, filename = process["exe"] or "", process["filename"] or ""
     if MEMORY.search(exe):
         return Finding(Severity.CRITICAL, f"a program ran that only memory holds: {exe}", MATCHED)
-    if any(map(SHARED.search, (exe, filename))):
-        return Finding(Severity.HIGH, f"a program ran from shared memory: {exe or filename}", MATCHED)
+    # The linker runs also what lies where nothing may be executed.
+    loaded = (process["argv"] or ())[1:] if LINKER.search(exe) else ()
+    if shared := next(filter(SHARED.search, (exe, filename, *loaded)), None):
+        return Finding(Severity.HIGH, f"a program ran from shared memory: {shared}", MATCHED)
     if exe.endswith(" (deleted)"):
         return Finding(Severity.HIGH, f"a program ran whose file is deleted: {exe}", MATCHED)
     if DESCRIPTOR.search(filename):

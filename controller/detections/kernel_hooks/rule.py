@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations, shell_texts
-from controller.detect.files import redirected, written
+from controller.detect.files import targets as written_by
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Kernel told to run a program of the container"
@@ -28,7 +28,7 @@ SETTING = re.compile(r"^kernel\.(?:core_pattern|modprobe|hotplug)=")
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each write that a command line shows; critical, and high for what only prepares it."""
-    targets = {*redirected(event), *written(event)}
+    targets = written_by(event)
     if hook := next((path for path in sorted(targets) if HOOK.search(path)), None):
         return Finding(
             Severity.CRITICAL, f"{hook} was written: the kernel runs what it names, on the host", MATCHED

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations, shell_texts
-from controller.detect.files import redirected, written
+from controller.detect.files import targets as written_by
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Dynamic linker made to load a library"
@@ -27,7 +27,7 @@ WRITABLE = re.compile(r"^/(?:tmp|var/tmp|dev/shm|run|home)/|^\./|/\.")
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each; a known allocator or test library is silent, one from a writable place is high."""
-    targets = sorted({*redirected(event), *written(event)})
+    targets = sorted(written_by(event))
     if file := next(filter(FILE.search, targets), None):
         severity = Severity.HIGH if file.endswith("preload") else Severity.MEDIUM
         return Finding(severity, f"{file} was written: every program loads what it names", MATCHED)

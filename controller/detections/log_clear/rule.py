@@ -22,10 +22,10 @@ MATCHED = ("process.exe", "process.argv", "process.user")
 REMOVERS = words("rm unlink shred truncate wipe srm")
 REMOVES = words("-delete rm shred unlink truncate")
 LOG = re.compile(
-    r"^/var/log(?:/|$)|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal|^/var/(?:spool/)?mail/"
+    r"^/var/log(?:/|$)|^/var/(?:spool/)?mail/|^/(?:var/?)?\*?$|^/(?:run|var/run)/(?:utmp|log/journal)|\.log(?:\.\d+)?$|/log/journal"
 )
 GRAVE = re.compile(
-    r"^/var/log/?(?:\*|$)|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
+    r"^/var/log/?(?:\*|$)|^/(?:var/?)?\*?$|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
 )
 VACUUM = re.compile(r"^--vacuum-(?:time|size|files)")
 
@@ -37,7 +37,11 @@ def rule(visit: Visit, event: Event) -> Finding | None:
         operands = [word for word in run.arguments if not word.startswith("-")]
         finds = run.program == "find" and REMOVES & {*run.arguments}
         edits = run.program == "sed" and any(word.startswith("-i") for word in run.arguments)
-        if run.program in REMOVERS or finds or edits:
+        if run.program == "xargs" and REMOVERS & {*operands}:
+            listed = (each for each in invocations(event) if each.program in {"ls", "find", "echo", "grep"})
+            operands = [word for each in listed for word in each.arguments if word != "/"]
+            gone += [word for word in operands if LOG.search(word)]
+        elif run.program in REMOVERS or finds or edits:
             gone += [word for word in operands if LOG.search(word)]
         elif run.program in {"cp", "ln", "mv"} and operands[:1] == ["/dev/null"]:
             gone += [word for word in operands[1:] if LOG.search(word)]

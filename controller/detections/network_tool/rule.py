@@ -26,7 +26,7 @@ CODE = re.compile(
     r"Net::HTTP|fsockopen|curl_|https?://|require\(.(?:net|tls|https?).\)|fetch\("
 )
 INLINE = words("-c -e -r -ne -pe")
-DEV_TCP = re.compile(r"/dev/(?:tcp|udp)/(?!localhost/|127\.)")
+DEV_TCP = re.compile(r"/(?:dev|inet[46]?)/(?:tcp|udp)/(?:\d+/)?(?!localhost/|127\.)")
 RUNS_PROGRAM = re.compile(r"^-[a-zA-Z]*[ec]$|^--(?:sh-)?exec|\b(?i:exec|system):")
 
 

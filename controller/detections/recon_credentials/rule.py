@@ -22,14 +22,15 @@ FEW, MANY = 2, 4  # how many different looks make a pattern, and a strong one
 MATCHED = ("process.exe", "process.argv", "process.user")
 LOOKED_AT = re.compile(
     r"^/etc/(?:passwd|group|os-release|issue|hosts|resolv\.conf)$|^/proc/(?:version|cpuinfo|mounts|(?:1|self)/"
-    r"(?:cgroup|status|mountinfo|mounts|attr/current))$|/\.dockerenv$"
+    r"(?:cgroup|status|mountinfo|mounts|attr/current|ns)/?)$|^/proc/net/(?:tcp|udp)6?$|^/proc/net/(?:unix|route|arp|fib_trie)$|/\.dockerenv$"
 )
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:
     """Fires on a credential each time, on looking round each time the visit has a new way of it."""
     run = invocations(event)
-    paths = [path for each in run if (path := credentials.path(each))]
+    cwd = (event.get("process") or {}).get("cwd")
+    paths = [path for each in run if (path := credentials.path(each, cwd))]
     if paths:
         return Finding(
             Severity.HIGH, f"{run[0].program} was given the path of a credential: {paths[0]}", MATCHED

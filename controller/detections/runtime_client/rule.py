@@ -7,8 +7,10 @@ look are `container_discovery`'s.
 
 from __future__ import annotations
 
+import re
+
 from controller.detect.commands import invocations
-from controller.detect.programs import RUNTIME_CLIENTS, words
+from controller.detect.programs import RUNTIME_CLIENTS, TRANSFER, words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Container client used inside a container"
@@ -24,9 +26,17 @@ CHANGES = words(
 READS = words("get list ls ps images inspect describe info logs top version help config auth api-resources")
 
 
+ACTION = re.compile(
+    r"/(?:containers|images)/(?:create\b|[\w.-]+/(?:exec|start|attach|kill|archive)\b)|/exec/[\w.-]+/start\b"
+)
+
+
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each client that is given a verb which acts; the first verb on its line counts."""
     for run in invocations(event):
+        asked = (found[0] for word in run.arguments if (found := ACTION.search(word)))
+        if run.program in TRANSFER and (path := next(asked, None)):
+            return Finding(Severity.HIGH, f"a runtime's API was told to act: {path}", MATCHED)
         if run.program not in RUNTIME_CLIENTS:
             continue
         verb = next((word for word in run.arguments if word in ENTERS | CHANGES | READS), None)

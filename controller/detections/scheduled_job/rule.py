@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations
-from controller.detect.files import redirected, written
+from controller.detect.files import targets as written_by
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Scheduled job left behind"
@@ -23,7 +23,7 @@ EDITORS = frozenset({"sed", "vi", "vim", "nano", "tee"})
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on each command that installs one. Listing is silent; on the host's own cron by a mount it is as grave."""
-    targets = {*redirected(event), *written(event)}
+    targets = written_by(event)
     if place := next((path for path in sorted(targets) if PLACE.search(path)), None):
         return Finding(Severity.HIGH, f"a job was written to {place}", MATCHED)
     for run in invocations(event):

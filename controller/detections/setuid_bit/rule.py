@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from controller.detect.commands import invocations, with_next
-from controller.detect.programs import SHELLS
+from controller.detect.programs import INTERPRETERS, SHELLS
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Setuid bit or file capability given"
@@ -22,10 +22,15 @@ WRITABLE = re.compile(r"^/(?:tmp|var/tmp|dev/shm)/")
 RISKY = SHELLS | {"busybox", "python", "python3", "perl", "find", "env", "cp", "nsenter"}
 
 
+CODE = re.compile(r"\bchmod\b\W[^;\n]*?\b0?o?[2467][0-7]{3}\b")
+
+
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
     """Fires on chmod, install and setcap; high for a shell or interpreter, a writable place, a grave capability."""
     for run in invocations(event):
         operands = [word for word in run.arguments if not word.startswith("-")]
+        if run.program in INTERPRETERS and any(map(CODE.search, run.arguments)):
+            return Finding(Severity.HIGH, f"{run.program} was told to give the setuid or setgid bit", MATCHED)
         if run.program == "chmod" and operands and MODE.search(operands[0]) and operands[1:]:
             files = operands[1:]
         elif run.program == "install" and _mode(run.arguments) and operands:
