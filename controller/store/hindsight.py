@@ -78,15 +78,15 @@ def preview(
         last = rows[-1]["finding"]
         bodies = _events(connection, [row["event"] for row in rows])
         for row in rows:
-            surroundings.setdefault(row["session"], _around(connection, row))
-            _, about = surroundings[row["session"]]
             body = bodies.get(row["event"])
-            finding = (row["detection"], SEVERITIES[row["level"]], row["why"])
-            hides = (
-                body is not None
-                and detection in {None, row["detection"]}
-                and expression.holds(subject(body, _with(about, body), finding))
-            )
+            hides = False
+            if body is not None and detection in {None, row["detection"]}:
+                # Several queries: once for each visit, and for none that is not asked about.
+                if row["session"] not in surroundings:
+                    surroundings[row["session"]] = _around(connection, row)
+                _, about = surroundings[row["session"]]
+                finding = (row["detection"], SEVERITIES[row["level"]], row["why"])
+                hides = expression.holds(subject(body, _with(about, body), finding))
             before = seen.get(row["id"]) or _Seen(row, set(), 0, 0)
             hidden = before.hidden | {row["detection"]} if hides else before.hidden
             seen[row["id"]] = _Seen(row, hidden, before.findings + 1, before.hidden_findings + hides)
