@@ -63,7 +63,8 @@ enum event_flag {
 enum reach {
 	REACH_CGROUP = 1, /* moved into its cgroup */
 	REACH_TRACE = 2,  /* ptrace: attached to one of its tasks */
-	REACH_WRITE = 3,  /* process_vm_writev into one of its processes */
+	REACH_WRITE = 3,  /* into the memory of one of its processes: process_vm_writev, /proc/PID/mem */
+	REACH_TAKE = 4,	  /* pidfd_getfd: took an open file of one of its processes */
 };
 
 /* Counted by cause, per CPU. The order is the contract; sensor/probe/counters.py names them. */
@@ -211,8 +212,9 @@ struct event_exec {
 };
 
 /*
- * `head` and `task` are of the task that was moved, or attached to; of who wrote where it was written to,
- * for then the kernel's programs know the other one by `target` alone, as the writer calls it.
+ * `head` and `task` are of the task that was moved, or reached into. With a `target` they are of who wrote:
+ * of process_vm_writev the kernel's programs know the other one by that number alone, as the writer calls
+ * it.
  */
 struct event_reached {
 	struct event_head head;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into a container's process from outside, without entering: ptrace attaches to it, process_vm_writev
- * writes to its memory. Told once for two processes, when the call has succeeded; who only reads (ps, a
- * debugger's process_vm_readv) does neither. 32-bit callers come through functions that are not looked at.
+ * Into a container's process from outside, without entering: ptrace attaches to it, process_vm_writev or
+ * its /proc/PID/mem write to its memory, pidfd_getfd takes an open file of it. Told once for two processes,
+ * when the call has succeeded (of mem: when it begins, for it was opened by then); who only reads (ps, a
+ * debugger's process_vm_readv) does none of these. 32-bit callers come through functions that are not
+ * looked at, but for mem.
  */
-#define ASK_ATTACH 16	 /* PTRACE_ATTACH */
-#define ASK_SEIZE 0x4206 /* PTRACE_SEIZE */
+#define ASK_ATTACH 16	   /* PTRACE_ATTACH */
+#define ASK_SEIZE 0x4206   /* PTRACE_SEIZE */
+#define TAKEN (1ULL << 31) /* in a pair of processes: a pid has 22 bits */
 
 static __always_inline void ask(u64 target)
 {
@@ -15,7 +18,7 @@ static __always_inline void ask(u64 target)
 }
 
 /* What this task asked for, as it calls the target: once. */
-static __always_inline int asked(u32 *target)
+static __always_inline int asked(u64 *target)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	u64 *found = asks_lookup(&tid);
@@ -45,7 +48,8 @@ static __always_inline struct task_struct *latest_traced(struct task_struct *tas
 	return (struct task_struct *)((char *)first - OFFSET_OF(struct task_struct, ptrace_entry));
 }
 
-static __always_inline void judge_traced(struct task_struct *task, struct task_struct *victim)
+/* Where a file is taken nothing comes in: what the process does is no visitor's, and it is not followed. */
+static __always_inline void judge_victim(struct task_struct *task, struct task_struct *victim, u32 how)
 {
 	struct mark mark = {};
 	u32 mnt = mount_namespace_of(victim), tid = 0, pid = 0;
@@ -61,28 +65,32 @@ static __always_inline void judge_traced(struct task_struct *task, struct task_s
 	mark.joined = mark.home;
 	mark.cookie = bpf_ktime_get_boot_ns();
 	pair = bpf_get_current_pid_tgid() >> 32 << 32 | pid;
+	if (how == REACH_TAKE)
+		pair |= TAKEN;
 	known = injected_lookup(&pair);
 	if (known) { /* one more thread of the same process */
 		mark.cookie = *known;
-		set_mark(tid, &mark);
+		if (how == REACH_TRACE)
+			set_mark(tid, &mark);
 		return;
 	}
 	injected_update(&pair, &mark.cookie);
-	set_mark(tid, &mark);
-	send_reached(victim, &mark, REACH_TRACE, mnt, 0);
+	if (how != REACH_TAKE)
+		set_mark(tid, &mark);
+	send_reached(victim, &mark, how, mnt, 0);
 }
 
 static __always_inline int after_ptrace(u64 result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct task_struct *victim;
-	u32 target;
+	u64 target;
 
 	if (!asked(&target) || result)
 		return 0;
 	victim = latest_traced(task);
 	if (victim)
-		judge_traced(task, victim);
+		judge_victim(task, victim, REACH_TRACE);
 	return 0;
 }
 
@@ -96,17 +104,80 @@ static __always_inline int before_write(u64 target, u64 unused)
 static __always_inline int after_write(u64 result)
 {
 	struct mark mark = {};
-	u32 target = 0;
-	u64 pair;
+	u64 target = 0, pair;
 
 	if (!asked(&target) || (s64)result <= 0)
 		return 0;
 	mark.cookie = bpf_ktime_get_boot_ns();
-	pair = bpf_get_current_pid_tgid() >> 32 << 32 | target;
+	pair = bpf_get_current_pid_tgid() >> 32 << 32 | (u32)target;
 	if (injected_lookup(&pair))
 		return 0;
 	injected_update(&pair, &mark.cookie);
 	send_reached((struct task_struct *)bpf_get_current_task(), &mark, REACH_WRITE, 0, target);
+	return 0;
+}
+
+/* Of the process whose memory a file in /proc is; without memory cgroups the kernel does not know. */
+static __always_inline int before_mem_write(u64 opened, u64 unused)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *victim;
+	struct file *file = (struct file *)opened;
+	struct mm_struct *mm = 0;
+
+	READ(mm, file->private_data);
+	victim = mm ? owner_of(mm) : 0;
+	if (victim)
+		judge_victim(task, victim, REACH_WRITE);
+	return 0;
+}
+
+/* Until 6.9 a pidfd holds its struct pid itself, since then its inode does. */
+static __always_inline struct task_struct *task_of_pidfd(u32 number)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct files_struct *files = 0;
+	struct fdtable *descriptors = 0;
+	struct file **table = 0, *file = 0;
+	struct inode *inode = 0;
+	struct hlist_node *first = 0;
+	struct pid *pid = 0;
+	u32 most = 0;
+
+	READ(files, task->files);
+	READ(descriptors, files->fdt);
+	READ(most, descriptors->max_fds);
+	READ(table, descriptors->fd);
+	if (number >= most)
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), table + number);
+	if (!file)
+		return 0;
+	READ(pid, file->private_data);
+	if (!pid) {
+		READ(inode, file->f_inode);
+		READ(pid, inode->i_private);
+	}
+	if (!pid)
+		return 0;
+	bpf_probe_read_kernel(&first, sizeof(first), (char *)pid + OFFSET_OF(struct pid, tasks));
+	if (!first)
+		return 0;
+	return (struct task_struct *)((char *)first - OFFSET_OF(struct task_struct, pid_links));
+}
+
+static __always_inline int before_take(u64 pidfd, u64 unused)
+{
+	ask((u64)task_of_pidfd(pidfd));
+	return 0;
+}
+
+static __always_inline int after_take(u64 result)
+{
+	u64 victim = 0;
+
+	if (asked(&victim) && victim && (s64)result >= 0)
+		judge_victim((struct task_struct *)bpf_get_current_task(), (struct task_struct *)victim,
+			     REACH_TAKE);
 	return 0;
 }
 
@@ -116,3 +187,7 @@ ON_CALL_SYSCALL(ptrace, before_ptrace, after_ptrace)
 ON_CALL_FUNCTION(SYSCALL_FUNCTION(process_vm_writev), before_write, after_write)
 ON_CALL_KPROBE(process_vm_writev, before_write, after_write)
 ON_CALL_SYSCALL(process_vm_writev, before_write, after_write)
+ON_CALL_FUNCTION(SYSCALL_FUNCTION(pidfd_getfd), before_take, after_take)
+ON_CALL_KPROBE(pidfd_getfd, before_take, after_take)
+ON_CALL_SYSCALL(pidfd_getfd, before_take, after_take)
+ON_FUNCTION_ENTERED(mem_write, mem_write, before_mem_write)

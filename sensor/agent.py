@@ -199,6 +199,7 @@ class Agent:
         probe.know_sensor(os.getpid())
         if probe.left_behind:
             self._tell_loss("pins.other_layout", probe.left_behind)
+        self.files.serve(probe.hooks, self.watch.feed)
         self._health.watching(probe.loader, probe.reason, probe.hooks, said)
         return probe
 

@@ -234,12 +234,12 @@ class Watch:
 
     def _injected(self, event: Reached) -> None:
         found = self.reach(event)
-        written = found if event.how is How.WRITE else None
-        if written and self.probe and self.probe.is_marked(written.head.pid):
+        if found and event.target and self.probe and self.probe.is_marked(found.head.pid):
             return  # of a session already
         self._reporter.arrived(event)
         outcomes = self._tracker.inject(event, found)
-        if found is not None and any(isinstance(outcome, Entered) for outcome in outcomes):
+        # Who took a file put nothing in: what the process does is its own.
+        if found and event.how is not How.TAKE and any(isinstance(one, Entered) for one in outcomes):
             self._follow(found.head.pid, event.head.cookie, found.task.ns, Flag.EXECUTED)
         for outcome in outcomes:
             self._act(outcome)

@@ -39,6 +39,11 @@ _BY: Final[dict[str, str]] = {
     "inject": "by injecting into one of its processes",
     "unknown": "by a way that is not known",
 }
+_REACHED: Final = {
+    "trace": "by attaching to one of its processes",
+    "write": "by writing into the memory of one of its processes",
+    "take": "by taking an open file of one of its processes",
+}
 _CALLER_IS_OUTSIDE: Final = frozenset(
     {"ns-join", "runc-exec", "podman-exec", "proc-root", "cgroup-join", "inject"}
 )
@@ -242,6 +247,8 @@ def _by(entry: Event) -> str:
     if means == "probe":
         return ""
     by = f" {_BY[means]}" if means in _BY else f" by {_name(_joiner(outside))}"
+    if entry.get("reach") in _REACHED:
+        by = f" {_REACHED[entry['reach']]}"
     above = _origin(entry) if means in _CALLER_IS_OUTSIDE else None
     return f"{by} from {_name(above)}" if above else by
 

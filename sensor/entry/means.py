@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict
 
-from sensor.probe.layout import Step
-from sensor.wire import Means, Runtime, Verdict
+from sensor.entry.crossing import Crossing
+from sensor.probe.layout import How, Step
+from sensor.wire import Means, Reach, Runtime, Verdict
+
+_REACHED: Final[dict[How, Reach]] = {How.TRACE: "trace", How.WRITE: "write", How.TAKE: "take"}
 
 _BY_RUNTIME: Final[dict[str, Means]] = {
     "docker": "docker-exec",
@@ -54,3 +57,15 @@ def means(keys: Verdict, runtime: Runtime, ancestry: tuple[Step, ...]) -> Means:
     if supervisor_index(ancestry) is None:
         return "runc-exec"
     return _BY_RUNTIME.get(runtime, "unknown")
+
+
+class Reaching(TypedDict, total=False):
+    """The field of an entry that says how somebody reached into a process; empty for all other ways in."""
+
+    reach: Reach
+
+
+def reach_of(crossing: Crossing) -> Reaching:
+    """What was done to the process, where that is how the crossing began."""
+    how = crossing.reached and _REACHED.get(crossing.reached.how)
+    return Reaching(reach=how) if how else Reaching()

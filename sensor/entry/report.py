@@ -23,7 +23,7 @@ from sensor.entry.crossing import (
 )
 from sensor.entry.describe import UNKNOWN_CONTAINER, chain_of, client_of, ending, first, process_of, unseen
 from sensor.entry.lineage import Lineage, Redact, conmon_exec_id, entering, exec_id, is_podman_exec, login_of
-from sensor.entry.means import means, supervisor_index, verdict
+from sensor.entry.means import means, reach_of, supervisor_index, verdict
 from sensor.entry.places import Inside
 from sensor.entry.rhythm import Rhythm
 from sensor.entry.served import Served
@@ -147,8 +147,7 @@ class Reporter:
         if way == "ns-join" and known and known.cgroup is None and is_podman_exec(ancestry, known.id):
             way = "podman-exec"
         made = exec_id(who["argv"]) or conmon_exec_id(ancestry)
-        entry_id = self.next_id()
-        self._sessions[crossing.cookie] = entry_id
+        entry_id = self._sessions[crossing.cookie] = self.next_id()
         if undecided:
             lacking["means"] = self._defer(entry_id, candidate, missing)
         return Entry(
@@ -171,6 +170,7 @@ class Reporter:
             witnessed=outcome.witnessed,
             missing={**missing, **lacking, **unseen("entered_by", who)},
             **self._by_whom(crossing.cookie, event, made),
+            **reach_of(crossing),
         )
 
     def escaped(self, outcome: Escaped) -> Escape | None:

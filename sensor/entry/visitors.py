@@ -17,7 +17,7 @@ from typing import Final
 
 from sensor.enrich import procfs
 from sensor.entry.crossing import Crossing
-from sensor.probe.layout import Exec, Facts, Flag, Fork, Head, How, Kind, NsSet, Reached, Step
+from sensor.probe.layout import Exec, Facts, Flag, Fork, Head, Kind, NsSet, Reached, Step
 
 _DEPTH: Final = 64
 _STEPS: Final = 16
@@ -145,7 +145,7 @@ def reached_program(reached: Reached, proc: Path = procfs.PROC) -> Exec:
 
 def injected(reached: Reached, proc: Path = procfs.PROC) -> Exec | None:
     """What runs in the process that somebody reached into; None when it is gone or cannot be found."""
-    if reached.how is not How.WRITE:
+    if not reached.target:
         return reached_program(reached, proc)
     pid = _by_number(reached.target, reached.task.ns.pid, proc)
     start = None if pid is None else procfs.stat_start(pid, proc)

@@ -16,8 +16,9 @@ from typing import Any, Final
 from sensor.enrich import procfs, sockets
 from sensor.files import content, places
 from sensor.files.content import Content
+from sensor.files.memory import MemoryWrites
 from sensor.files.touches import Touches
-from sensor.probe.layout import Step
+from sensor.probe.layout import Reached, Step
 from sensor.who.callers import Told
 from sensor.wire import MAX_TEXT, Caller, Event, FileOf, FileState, HostFile, printable
 
@@ -75,6 +76,8 @@ class Files:
         self._who = who
         self._count = count
         self.touches = Touches()
+        self._memory = MemoryWrites(count)
+        self._reached: Callable[[Reached], None] = lambda _reached: None
         self._seen, self._known = self._recall()
         self._began = True
         """Nothing was looked at yet: what differs did so while no sensor watched."""
@@ -86,9 +89,15 @@ class Files:
             self.touches.open()
             self.turn()
 
+    def serve(self, hooks: dict[str, str], reached: Callable[[Reached], None]) -> None:
+        """Tell `reached` of writes to processes' memory, where none of `hooks` does; says so in `hooks`."""
+        self._reached = reached
+        self._memory.serve(hooks)
+
     def close(self) -> None:
         """End it."""
         self.touches.close()
+        self._memory.close()
 
     def troubles(self) -> list[str]:
         """What is watched less well than it could be."""
@@ -98,6 +107,8 @@ class Files:
 
     def turn(self) -> None:
         """Look, where it is time to or somebody wrote."""
+        for reached in self._memory.take():
+            self._reached(reached)
         now = time.monotonic()
         woken = self.touches.woken.is_set()
         if not self._places or (now < self._next and not woken):

@@ -140,6 +140,8 @@ HOOKS: Final = (
     Hook("cgroup", _raw("cgroup_attach_task"), required=False),
     Hook("ptrace", _around("ptrace", wide=True), required=False, beside="setns"),
     Hook("vm_writev", _around("process_vm_writev", wide=True), required=False, beside="setns"),
+    Hook("mem_write", _entered(("mem_write", "mem_write")), required=False),
+    Hook("pidfd_getfd", _around("pidfd_getfd", wide=True), required=False, beside="setns"),
     Hook("signal", _raw("signal_generate"), required=False),
     Hook("ordinary_exec", _raw("sched_process_exec", "on_ordinary_exec"), required=False),
     Hook("connect", _raw("inet_sock_set_state"), required=False),

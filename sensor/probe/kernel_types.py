@@ -18,6 +18,8 @@ _CONSTANT: Final = re.compile(rb"\bBPF_[A-Z0-9_]+")
 _HELPER: Final = re.compile(r"\(void \*\) ?(BPF_FUNC_[a-z0-9_]+)")
 _FIELDS: Final = {"mm_struct": ("arg_start", "arg_end", "exe_file")}
 """Those that are read by a number instead of a name: bpf/loader_bcc.h says why."""
+_PERHAPS: Final = {"mm_struct": ("owner",)}
+"""The same, where the kernel has them (memory cgroups)."""
 
 
 def headers(folder: Path, source: str, compiler: bytes) -> list[str]:
@@ -74,7 +76,8 @@ def _offsets(btf: Btf) -> dict[str, int]:
         missing = [field for field in fields if field not in members]
         if missing:
             raise ProbeError(f"the kernel's types have no {struct}.{missing[0]}; use --loader core")
-        found |= {f"{struct}_{field}": members[field] for field in fields}
+        perhaps = [field for field in _PERHAPS.get(struct, ()) if field in members]
+        found |= {f"{struct}_{field}": members[field] for field in (*fields, *perhaps)}
     return found
 
 

@@ -33,6 +33,7 @@ class How(IntEnum):
     CGROUP = 1
     TRACE = 2
     WRITE = 3
+    TAKE = 4
 
 
 class Flag(IntFlag):
@@ -188,6 +189,7 @@ class Reached:
     mnt: int
     """The container's mount namespace; 0 where `target` is all that is known."""
     target: int
+    """Who was written to, as the writer numbers it; 0 where `head` and `task` are of that process."""
     by: Step
     task: Facts
     ancestry: tuple[Step, ...]

@@ -13,6 +13,7 @@ from sensor.wire.parts import (
     Means,
     Missing,
     Process,
+    Reach,
     RecordSource,
     Request,
     Runtime,
@@ -56,6 +57,8 @@ class Entry(_Event):
     witnessed: bool
     """False: it was found inside, how and when it came in was not seen; `time` is when it was found."""
     missing: dict[str, Missing]
+    reach: NotRequired[Reach | None]
+    """With means inject: what was done to `process`. None, or not there, with all others."""
     caller: NotRequired[Caller | None]
     """The process outside that the visit belongs to; None: a daemon came in, see `clients`."""
     clients: NotRequired[list[Client]]

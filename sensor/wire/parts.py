@@ -24,6 +24,8 @@ Means = Literal[
     "probe",
     "unknown",
 ]
+Reach = Literal["trace", "write", "take"]
+"""How somebody reached into a process: attached to it by ptrace, wrote into its memory, took an open file of it."""
 Runtime = Literal["docker", "containerd", "cri", "podman", "cri-o", "lxc", "nspawn", "unknown"]
 RecordSource = Literal["docker", "podman", "containerd", "kubernetes"]
 

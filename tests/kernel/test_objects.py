@@ -26,7 +26,12 @@ def test_the_object_builds_and_holds_every_program(
     shown = subprocess.run(dump, check=True, capture_output=True, text=True).stdout
     built = set(re.findall(r"FUNC '(on_\w+)'", shown))
     monkeypatch.setattr(platform, "machine", lambda: MACHINES[arch])
-    calls = {"setns": ("setns", False), "ptrace": ("ptrace", True), "vm_writev": ("process_vm_writev", True)}
+    calls = {
+        "setns": ("setns", False),
+        "ptrace": ("ptrace", True),
+        "vm_writev": ("process_vm_writev", True),
+        "pidfd_getfd": ("pidfd_getfd", True),
+    }
     around = [way for call, wide in calls.values() for way in hooks._around(call, wide=wide)]
     others = [way for hook in hooks.HOOKS if hook.purpose not in calls for way in hook.ways]
     named = {program.function for way in (*around, *others) for program in way.programs}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sensor.files.memory import MemoryWrites
 from sensor.probe import BPF_SOURCES, open_probe, receiver
 from sensor.probe.layout import How, KernelEvent, Reached
 from tests.runtimes.ways.way import PROGRAMS
@@ -18,6 +19,18 @@ from tests.runtimes.ways.way import PROGRAMS
 pytestmark = pytest.mark.kernel
 
 INJECT = [sys.executable, str(PROGRAMS / "inject.py")]
+WRITES_TWICE_AND_STAYS = """
+import sys, time
+stack = [line for line in open(f"/proc/{sys.argv[1]}/maps") if "[stack]" in line][0]
+at = int(stack.split("-")[1].split()[0], 16) - 8
+memory = open(f"/proc/{sys.argv[1]}/mem", "r+b", buffering=0)
+for _ in range(2):
+    memory.seek(at)
+    kept = memory.read(1)
+    memory.seek(at)
+    memory.write(kept)
+time.sleep(600)
+"""
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
 
 
@@ -75,6 +88,14 @@ def test_who_writes_is_told_with_the_number_that_he_named(loader: str, room: int
 
 
 @pytest.mark.parametrize("loader", ["core", "bcc"])
+def test_who_takes_an_open_file_is_told_once_and_the_process_is_not_followed(loader: str, room: int) -> None:
+    (event,) = told(loader, room, [*INJECT, "take", str(room)])
+    assert (event.how, event.target, event.head.pid) == (How.TAKE, 0, room)
+    assert event.mnt == event.task.ns.mnt == Path(f"/proc/{room}/ns/mnt").stat().st_ino
+    assert event.by.pid not in {0, room}
+
+
+@pytest.mark.parametrize("loader", ["core", "bcc"])
 def test_who_only_reads_or_is_refused_or_is_inside_is_not_told(loader: str, room: int) -> None:
     inside = ["nsenter", "-t", str(room), "-m"]
     assert not told(
@@ -85,6 +106,52 @@ def test_who_only_reads_or_is_refused_or_is_inside_is_not_told(loader: str, room
         [*NOBODY, *INJECT, "seize", str(room)],
         [*INJECT, "attach", "999999999"],
         [*inside, *INJECT, "attach", str(room)],
+        [*NOBODY, *INJECT, "take", str(room)],
+        [*INJECT, "mem-read", str(room)],
+        [*inside, *INJECT, "take", str(room)],
         ["cat", f"/proc/{room}/maps", f"/proc/{room}/environ", f"/proc/{room}/stat"],
         ["ps", "-p", str(room), "-o", "pid,args,wchan"],
     )
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryWrites]:
+    """What serves where no program can: as this kernel may have fentry, it is told that there is none."""
+    writes = MemoryWrites(lambda _what: None)
+    hooks = {"mem_write": "none (fentry: EPERM)"}
+    writes.serve(hooks)
+    assert hooks["mem_write"] == "fanotify /proc (fentry: EPERM)"
+    yield writes
+    writes.close()
+
+
+def test_who_writes_by_the_file_in_proc_is_told_once_and_who_reads_it_is_not(
+    memory: MemoryWrites, room: int
+) -> None:
+    lasting = [sys.executable, "-c", WRITES_TWICE_AND_STAYS, str(room)]
+    subprocess.run([*INJECT, "mem-read", str(room)], check=True)
+    writer = subprocess.Popen(lasting)
+    try:
+        seen: list[Reached] = []
+        deadline = time.monotonic() + 60
+        while not any(each.by.pid == writer.pid for each in seen):
+            assert time.monotonic() < deadline, seen
+            seen += memory.take()
+            time.sleep(0.02)
+        (event,) = (each for each in seen if each.by.pid == writer.pid)
+        assert (event.how, event.target, event.argv) == (How.WRITE, room, lasting)
+        assert event.by.mnt == Path("/proc/self/ns/mnt").stat().st_ino
+        assert event.ancestry[-1].pid == 1
+        assert {each.target for each in seen} == {room}
+        assert all(each.by.pid == writer.pid for each in seen + memory.take())
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_where_a_program_serves_nothing_else_is_asked() -> None:
+    writes = MemoryWrites(pytest.fail)
+    hooks = {"mem_write": "fentry mem_write"}
+    writes.serve(hooks)
+    writes.close()
+    assert hooks == {"mem_write": "fentry mem_write"}

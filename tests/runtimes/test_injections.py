@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sensor.enrich import procfs
 from tests.runtimes.conftest import IMAGE
 from tests.runtimes.watching import Watching
 from tests.runtimes.ways.way import PROGRAMS
@@ -31,7 +32,10 @@ def waiting(dockerd: Dockerd, watching: Watching) -> Iterator[str]:
     dockerd.docker("rm", "-f", container)
 
 
-@pytest.mark.parametrize("how", ["attach", "seize", "write"])
+REACHES = {"attach": "trace", "seize": "trace", "write": "write", "mem": "write"}
+
+
+@pytest.mark.parametrize("how", REACHES)
 def test_who_reaches_into_a_containers_process_has_entered_it_and_what_it_does_is_followed(
     how: str, dockerd: Dockerd, watching: Watching, waiting: str
 ) -> None:
@@ -41,6 +45,7 @@ def test_who_reaches_into_a_containers_process_has_entered_it_and_what_it_does_i
     watching.until(lambda: bool(watching.of("entry", waiting)))
     (entry,) = watching.of("entry", waiting)
     assert (entry["means"], entry["verdict"], entry["namespaces"]) == ("inject", "both", [])
+    assert entry["reach"] == REACHES[how]
     assert (entry["process"]["pid"], entry["process"]["argv"][:2]) == (init, ["sh", "-c"])
     assert entry["entered_by"]["argv"][-2:] == [how, str(init)]
     assert (entry["entered_by"]["comm"], entry["entered_by"]["side"]) == ("python", "host")
@@ -63,12 +68,30 @@ def test_who_reaches_into_a_containers_process_has_entered_it_and_what_it_does_i
     assert len(watching.of("entry", waiting)) == 1
 
 
+def test_who_takes_an_open_file_of_a_containers_process_is_told_and_it_is_not_followed(
+    dockerd: Dockerd, watching: Watching, waiting: str
+) -> None:
+    init = dockerd.init_pid(waiting)
+    subprocess.run([*INJECT, "take", str(init)], check=True)
+    watching.until(lambda: bool(watching.of("entry", waiting)))
+    (entry,) = watching.of("entry", waiting)
+    assert (entry["means"], entry["reach"], entry["process"]["pid"]) == ("inject", "take", init)
+    assert entry["entered_by"]["argv"][-2:] == ["take", str(init)]
+    Path(f"/proc/{init}/root/go").touch()
+    watching.until(lambda: procfs.cmdline(init) == (["sleep", "3600"], False))
+    # Whatever the kernel told of what it executed stands before this.
+    entries = watching.visit(lambda: dockerd.exec(waiting, "true"), waiting)
+    assert entries[0]["means"] == "docker-exec"
+    assert not [event for event in watching.events if event.get("session") == entry["id"]]
+
+
 def test_who_only_looks_at_a_containers_process_has_not_entered(
     dockerd: Dockerd, watching: Watching, waiting: str
 ) -> None:
     init = dockerd.init_pid(waiting)
     watching.events.clear()
     subprocess.run([*INJECT, "read", str(init)], check=True)
+    subprocess.run([*INJECT, "mem-read", str(init)], check=True)
     subprocess.run(["ps", "-ef"], check=True, stdout=subprocess.DEVNULL)
     for name in ("environ", "maps", "status", "exe", "stack"):
         subprocess.run(["cat", f"/proc/{init}/{name}"], check=False, stdout=subprocess.DEVNULL)

@@ -25,6 +25,7 @@ from sensor.entry.network import Network
 from sensor.entry.report import Reporter
 from sensor.entry.served import Daemons
 from sensor.entry.users import Users
+from sensor.files.memory import MemoryWrites
 from sensor.health import Counters
 from sensor.probe import open_probe, receiver
 from sensor.probe.hooks import Best
@@ -85,6 +86,8 @@ class Watching:
         receive = receiver(self.watch.feed, self._fail, raw, on_contact=talk.contacted, on_flow=talk.flowed)
         self.probe = open_probe(loader, receive, best_hook)
         asking.requests = self.probe.requests
+        self.memory = MemoryWrites(self.counters.add)
+        self.memory.serve(self.probe.hooks)
         self.watch.sweep(self.probe)
         self.metadata.start()
 
@@ -95,6 +98,7 @@ class Watching:
     def close(self) -> None:
         """Detach and stop."""
         self.probe.close()
+        self.memory.close()
         self.metadata.close()
 
     def pump(self, seconds: float) -> None:
@@ -102,6 +106,8 @@ class Watching:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.probe.poll(20)
+            for reached in self.memory.take():
+                self.watch.feed(reached)
             self.watch.settle()
 
     def until(self, seen: Callable[[], bool], seconds: float = 60) -> None:

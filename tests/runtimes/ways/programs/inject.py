@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""inject.py attach|seize|write|read PID: reach into another process, and change nothing in it.
+"""inject.py attach|seize|write|read|mem|mem-read|take PID: reach into another process, and change nothing in it.
 
-attach and seize trace it for a moment; write puts a byte of its stack where it is, read only reads it.
+attach and seize trace it for a moment; write puts a byte of its stack where it is, read only reads it; mem and
+mem-read do so by its file in /proc; take has a copy of its standard output given to itself.
 """
 
 import ctypes
@@ -33,11 +34,30 @@ def trace(request, pid):
         checked(LIBC.ptrace(DETACH, pid, None, None))
 
 
-def copy(call, pid, buffer):
+def top_of_stack(pid):
     (stack,) = (
         line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if line.endswith("[stack]")
     )
-    top = int(stack.split("-")[1].split()[0], 16)
+    return int(stack.split("-")[1].split()[0], 16)
+
+
+def by_file(pid, mode):
+    with Path(f"/proc/{pid}/mem").open(mode, buffering=0) as memory:
+        memory.seek(top_of_stack(pid) - 8)
+        kept = memory.read(8)
+        if mode == "r+b":
+            memory.seek(-8, os.SEEK_CUR)
+            assert memory.write(kept) == 8
+
+
+def take(pid):
+    given = LIBC.syscall(438, os.pidfd_open(pid), 1, 0)
+    checked(given)
+    os.close(given)
+
+
+def copy(call, pid, buffer):
+    top = top_of_stack(pid)
     ours = Piece(ctypes.cast(buffer, ctypes.c_void_p), 8)
     theirs = Piece(ctypes.c_void_p(top - 8), 8)
     checked(call(pid, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0))
@@ -46,6 +66,10 @@ def copy(call, pid, buffer):
 how, pid = sys.argv[1], int(sys.argv[2])
 if how in {"attach", "seize"}:
     trace({"attach": ATTACH, "seize": SEIZE}[how], pid)
+elif how in {"mem", "mem-read"}:
+    by_file(pid, {"mem": "r+b", "mem-read": "rb"}[how])
+elif how == "take":
+    take(pid)
 else:
     buffer = ctypes.create_string_buffer(8)
     copy(LIBC.process_vm_readv, pid, buffer)
