@@ -37,7 +37,7 @@ NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "
 @pytest.fixture
 def room() -> Iterator[int]:
     """A process in a mount namespace of its own, as a container's init is."""
-    held = subprocess.Popen(["unshare", "--mount", "sleep", "60"])
+    held = subprocess.Popen(["unshare", "--mount", "sleep", "3600"])
     here = Path("/proc/self/ns/mnt").readlink()
     deadline = time.monotonic() + 10
     while Path(f"/proc/{held.pid}/comm").read_text() != "sleep\n" and time.monotonic() < deadline:

@@ -180,6 +180,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         login=LOGIN,
         exec_id=None,
         witnessed=True,
+        reach=None,
         missing={"container.pod.uid": "pending", "process.tty": "unknown"},
         caller=CALLER,
         clients=[],
