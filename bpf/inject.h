@@ -120,12 +120,13 @@ static __always_inline int after_write(u64 result)
 /* Of the process whose memory a file in /proc is; without memory cgroups the kernel does not know. */
 static __always_inline int before_mem_write(u64 opened, u64 unused)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *victim;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *victim = 0;
 	struct file *file = (struct file *)opened;
 	struct mm_struct *mm = 0;
 
 	READ(mm, file->private_data);
-	victim = mm ? owner_of(mm) : 0;
+	if (mm && HAS_OWNER(mm))
+		READ_MM(victim, mm, owner);
 	if (victim)
 		judge_victim(task, victim, REACH_WRITE);
 	return 0;

@@ -383,17 +383,7 @@ static __always_inline long ordinary_output(void *event, u64 size)
 		asm volatile("" : "+r"(offset_));                                                          \
 		bpf_probe_read_kernel(&(dst), sizeof(dst), (char *)(mm) + offset_);                        \
 	} while (0)
-
-static __always_inline struct task_struct *owner_of(struct mm_struct *mm)
-{
-	struct task_struct *owner = 0;
-
-#ifdef OFFSET_mm_struct_owner
-	READ_MM(owner, mm, owner);
-#endif
-	return owner;
-}
-
+#define HAS_OWNER(mm) (OFFSET_mm_struct_owner != 0) /* 0 where the kernel has none */
 #define SUBSYSTEM(name) name
 #define HAS_SUBSYSTEM(name) HAS_##name /* from the loader, which looks into vmlinux.h */
 

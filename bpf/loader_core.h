@@ -375,16 +375,7 @@ static __always_inline long ordinary_output(void *event, __u64 size)
 #define READ(dst, src) bpf_core_read(&(dst), sizeof(dst), &(src))
 #define OFFSET_OF(type, field) bpf_core_field_offset(type, field)
 #define READ_MM(dst, mm, field) READ(dst, (mm)->field)
-
-static __always_inline struct task_struct *owner_of(struct mm_struct *mm)
-{
-	struct task_struct *owner = 0;
-
-	if (bpf_core_field_exists(mm->owner))
-		READ(owner, mm->owner);
-	return owner;
-}
-
+#define HAS_OWNER(mm) bpf_core_field_exists((mm)->owner)
 #define SUBSYSTEM(name) bpf_core_enum_value(enum cgroup_subsys_id, name)
 #define HAS_SUBSYSTEM(name) bpf_core_enum_value_exists(enum cgroup_subsys_id, name)
 

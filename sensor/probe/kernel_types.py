@@ -19,7 +19,7 @@ _HELPER: Final = re.compile(r"\(void \*\) ?(BPF_FUNC_[a-z0-9_]+)")
 _FIELDS: Final = {"mm_struct": ("arg_start", "arg_end", "exe_file")}
 """Those that are read by a number instead of a name: bpf/loader_bcc.h says why."""
 _PERHAPS: Final = {"mm_struct": ("owner",)}
-"""The same, where the kernel has them (memory cgroups)."""
+"""The same, 0 where the kernel has none (without memory cgroups); the first member of a struct is none of these."""
 
 
 def headers(folder: Path, source: str, compiler: bytes) -> list[str]:
@@ -76,8 +76,8 @@ def _offsets(btf: Btf) -> dict[str, int]:
         missing = [field for field in fields if field not in members]
         if missing:
             raise ProbeError(f"the kernel's types have no {struct}.{missing[0]}; use --loader core")
-        perhaps = [field for field in _PERHAPS.get(struct, ()) if field in members]
-        found |= {f"{struct}_{field}": members[field] for field in (*fields, *perhaps)}
+        found |= {f"{struct}_{field}": members[field] for field in fields}
+        found |= {f"{struct}_{field}": members.get(field, 0) for field in _PERHAPS.get(struct, ())}
     return found
 
 

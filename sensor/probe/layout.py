@@ -187,15 +187,13 @@ class Reached:
     head: Head
     how: How
     mnt: int
-    """The container's mount namespace; 0 where `target` is all that is known."""
+    """The container's mount namespace; 0 where `target`, as the writer numbers it, is all that is known."""
     target: int
-    """Who was written to, as the writer numbers it; 0 where `head` and `task` are of that process."""
     by: Step
     task: Facts
     ancestry: tuple[Step, ...]
-    """Above `by`."""
+    """Above `by`, whose are `exe` and `argv`."""
     exe: str | None
-    """Of `by`."""
     argv: list[str] | None
 
 
