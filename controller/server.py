@@ -74,7 +74,7 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
             log.info("brought the database to schema %s", step)
         store = stack.enter_context(migrate.open_store(settings.store_url))
         bus = EmbeddedBus(store)
-        detections = installed.logged(settings.sigma_rules)
+        detections = installed.logged(settings.sigma_rules, settings.own_detections)
         describe_all(detections)
         worker = Worker(store, bus, Engine(detections), policy=Policy(settings.knobs))
         exporter = Exporter(store, settings.exports)

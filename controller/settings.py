@@ -62,6 +62,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     knobs: dict[str, str | list[str]] = {}
     export: list[dict[str, Any]] = []
     sigma: _Sigma | None = None
+    detections: _Detections | None = None
     emulation: _Emulation | None = None
     retention: _Retention | None = None
 
@@ -78,6 +79,12 @@ class _Emulation(msgspec.Struct, forbid_unknown_fields=True):
     """The table `[emulation]`."""
 
     stale: str
+
+
+class _Detections(msgspec.Struct, forbid_unknown_fields=True):
+    """The table `[detections]`."""
+
+    folder: str
 
 
 class _Sigma(msgspec.Struct, forbid_unknown_fields=True):
@@ -111,6 +118,8 @@ class Settings:
     """Where alerts and events are told, see docs/exports.md."""
     sigma_rules: Path | None = None
     """Folder of Sigma rules that are detections too, see docs/sigma.md."""
+    own_detections: Path | None = None
+    """Folder of detections that are one's own, see docs/write-a-detection.md."""
     knobs: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """The table [knobs], checked: see controller.policy.knobs."""
     stale_s: int = DEFAULT_STALE_S
@@ -186,6 +195,7 @@ def load(
         log_level=level,
         exports=destination.parse(*_first((administrator.export, SYSTEM_FILE), (file.export, own))),
         sigma_rules=_sigma_rules((administrator.sigma, SYSTEM_FILE), (file.sigma, own)),
+        own_detections=_own_detections((administrator.detections, SYSTEM_FILE), (file.detections, own)),
         stale_s=_stale((administrator.emulation, SYSTEM_FILE), (file.emulation, own)),
         retention=_retention((administrator.retention, SYSTEM_FILE), (file.retention, own)),
         knobs={**_checked_knobs(own, file.knobs), **_checked_knobs(SYSTEM_FILE, administrator.knobs)},
@@ -204,6 +214,12 @@ def _sigma_rules(*found: tuple[_Sigma | None, Path]) -> Path | None:
     """Where Sigma rules are, a relative path beside the file that names it."""
     table, place = _first(*found)
     return place.parent / table.rules if table else None
+
+
+def _own_detections(*found: tuple[_Detections | None, Path]) -> Path | None:
+    """Where one's own detections are, a relative path beside the file that names it."""
+    table, place = _first(*found)
+    return place.parent / table.folder if table else None
 
 
 def _retention(*found: tuple[_Retention | None, Path]) -> Retention:

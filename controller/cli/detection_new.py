@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of detections. Default: those that come with nsentry.",
+    help="Folder of detections. Default: [detections] folder of the settings.",
 )
 @click.pass_obj
 def new(
@@ -39,7 +39,9 @@ def new(
       nsentry-controller detections new my_scanner --program masscan --from SESSION --root my-detections
     """
     visit = _visit(state, session) if session is not None else ()
-    folder = scaffold.write(root or catalogue.BUILT_IN, name, technique, program, visit)
+    folder = scaffold.write(
+        root or state.own_detections() or catalogue.BUILT_IN, name, technique, program, visit
+    )
     output.line(f"made {folder}: rule.py, tests.yaml, ADS.md, emulate.sh")
     where = f" --root {folder.parent}" if root is not None else ""
     output.line(

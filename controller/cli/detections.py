@@ -52,7 +52,7 @@ def list_(state: State, *, json_: bool) -> None:
             "folder": str(each.folder),
             **{name: counts.get(f"detect.{each.id}.{name}", 0) for name in COUNTS},
         }
-        for each in _loaded(state.sigma_rules())
+        for each in _loaded(state)
     ]
     if json_:
         output.json_lines(rows)
@@ -75,10 +75,11 @@ def list_(state: State, *, json_: bool) -> None:
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of detections. Default: those that come with nsentry.",
+    help="Folder of detections. Default: those in use, nsentry's and your own.",
 )
 @output.as_json
-def test(names: Sequence[str], root: Path | None, *, json_: bool) -> None:
+@click.pass_obj
+def test(state: State, names: Sequence[str], root: Path | None, *, json_: bool) -> None:
     r"""Checks the folders and runs their tests; every problem with its file and line.
 
     \b
@@ -87,7 +88,7 @@ def test(names: Sequence[str], root: Path | None, *, json_: bool) -> None:
       nsentry-controller detections test ns_join
       nsentry-controller detections test --root my-detections --json
     """
-    folders = _folders(root or catalogue.BUILT_IN, names)
+    folders = _folders(state, root, names)
     results = [(folder, check.test(folder), len(examples.load(folder)[0])) for folder in folders]
     for folder, problems, tests in results:
         if json_:
@@ -112,7 +113,7 @@ def test(names: Sequence[str], root: Path | None, *, json_: bool) -> None:
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of detections that holds the changed one. Default: those that come with nsentry.",
+    help="Folder of detections that holds the changed one. Default: those in use, nsentry's and your own.",
 )
 @output.as_json
 @click.pass_obj
@@ -165,22 +166,22 @@ COUNTS = ("evaluations", "findings", "errors", "slow", "skipped", "cpu_us")
 
 
 def _changed(state: State, name: str, root: Path | None) -> Detection:
-    """The detection of this name as it is on the disk now: of `root`, one of nsentry's own, or a Sigma rule."""
+    """The detection of this name as it is on the disk now: of `root`, else of those in use, Sigma rules included."""
     if root is None and name.startswith("sigma_"):
-        named = {each.id: each for each in _loaded(state.sigma_rules())}
+        named = {each.id: each for each in _loaded(state)}
         if name in named:
             return named[name]
-    (folder,) = _folders(root or catalogue.BUILT_IN, [name])
+    (folder,) = _folders(state, root, [name])
     try:
         return catalogue.load(folder)
     except catalogue.BrokenRuleError as error:
         raise FailedError(str(error)) from error
 
 
-def _loaded(sigma_rules: Path | None = None) -> list[Detection]:
+def _loaded(state: State) -> list[Detection]:
     from controller.detect import installed  # noqa: PLC0415 - help does not wait for it
 
-    loaded, problems = installed.detections(sigma_rules)
+    loaded, problems = installed.detections(state.sigma_rules(), state.own_detections())
     for problem in problems:
         click.echo(f"left out: {output.text(problem)}", err=True)
     return loaded
@@ -198,9 +199,11 @@ def _counts(state: State) -> dict[str, int]:
         return {}
 
 
-def _folders(root: Path, names: Sequence[str]) -> list[Path]:
-    """The folders of those names, all without any. BadParameter for one that does not exist."""
-    all_ = catalogue.folders(root)
+def _folders(state: State, root: Path | None, names: Sequence[str]) -> list[Path]:
+    """The folders of those names, all without any: of `root`, else of those in use. BadParameter: there is none."""
+    from controller.detect import installed  # noqa: PLC0415 - help does not wait for it
+
+    all_ = installed.folders(state.own_detections()) if root is None else catalogue.folders(root)
     by_name = {each.name: each for each in all_}
     for name in names:
         if name not in by_name:

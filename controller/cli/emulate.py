@@ -14,7 +14,6 @@ from controller.cli import output, staged_where
 from controller.cli.benign import benign
 from controller.cli.group import FailedError, UnreachableError
 from controller.cli.staging import Result, Stage
-from controller.detect import catalogue
 from controller.emulation import script
 from controller.emulation.clients import UnreachableRuntimeError
 
@@ -36,7 +35,8 @@ emulate.add_command(benign)
 
 @emulate.command("list")
 @output.as_json
-def list_(*, json_: bool) -> None:
+@click.pass_obj
+def list_(state: State, *, json_: bool) -> None:
     r"""The emulations that can be run, and what each does.
 
     \b
@@ -52,7 +52,7 @@ def list_(*, json_: bool) -> None:
             "runtimes": list(script.runtimes(each.emulation)),
             "script": str(each.emulation),
         }
-        for each in catalogue.load_all()[0]
+        for each in _known(state)
     ]
     if json_:
         output.json_lines(rows)
@@ -102,7 +102,7 @@ def run(
       nsentry-controller emulate run --all --runtime podman --via 'ssh root@node1' --host node1
       nsentry-controller emulate run ns_join --runtime cri --image docker.io/library/busybox:1.36
     """
-    chosen = _chosen(names, where.runtime.name, all_=all_)
+    chosen = _chosen(state, names, where.runtime.name, all_=all_)
     state.settings()  # says at once that there is no controller here, rather than when the time is up
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed
     stage = Stage(state, where.runtime, timeout, where.host, keep_open=keep_open)
@@ -132,8 +132,14 @@ def _plain(result: Result) -> dict[str, object]:
     return {**said, **asdict(result.outcome)}
 
 
-def _chosen(names: Sequence[str], runtime: str, *, all_: bool) -> list[Detection]:
-    loaded, _ = catalogue.load_all()
+def _known(state: State) -> list[Detection]:
+    from controller.detect import installed  # noqa: PLC0415 - help does not wait for it
+
+    return installed.detections(own=state.own_detections())[0]
+
+
+def _chosen(state: State, names: Sequence[str], runtime: str, *, all_: bool) -> list[Detection]:
+    loaded = _known(state)
     if all_ == bool(names):
         raise click.UsageError("name the detections to emulate, or --all")
     by_id = {each.id: each for each in loaded}

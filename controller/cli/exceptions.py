@@ -134,7 +134,7 @@ def preview(state: State, expression: str, detection: str | None, days: int, *, 
       nsentry-controller exceptions preview 'principal == "backup" and hour < 5' --detection network_tool
       nsentry-controller exceptions preview 'host like "build-*"' --days 90 --json
     """
-    _known_detection(detection)
+    _known_detection(state, detection)
     told = _preview(state, _parsed(expression), detection, days)
     if json_:
         output.json_line(told)
@@ -183,7 +183,7 @@ def add(
     """
     from controller.store import exceptions as store  # noqa: PLC0415 - as above
 
-    _known_detection(detection)
+    _known_detection(state, detection)
     told = _preview(state, _parsed(expression), detection, 30)
     _say(told, 30)
     wanted = store.Wanted(expression, detection, told["true_positives"], despite)
@@ -300,10 +300,10 @@ def _parsed(expression: str) -> Expression:
         raise click.UsageError(f"EXPRESSION: {error}") from error
 
 
-def _known_detection(name: str | None) -> None:
-    from controller.detect import catalogue  # noqa: PLC0415 - as above
+def _known_detection(state: State, name: str | None) -> None:
+    from controller.detect import installed  # noqa: PLC0415 - as above
 
-    names = [each.name for each in catalogue.folders()]
+    names = [each.name for each in installed.folders(state.own_detections())]
     if name is not None and name not in names:
         raise click.UsageError(
             f"there is no detection {text(name)}: see 'nsentry-controller detections list'"

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.cli import output
-from controller.detect import attack, catalogue, navigator
+from controller.detect import attack, navigator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from controller.cli.state import State
+    from controller.detect.catalogue import Detection
     from controller.store.emulations import Proof
 
 SECOND_NS = 1_000_000_000
@@ -49,7 +50,7 @@ def coverage(state: State, *, host: str | None, stale: float | None, layer: Path
       nsentry-controller detections coverage --navigator layer.json
     """
     allowed = state.stale_s() * SECOND_NS if stale is None else int(stale * DAY_NS)
-    rows = _rows(proven_at(state, host), time.time_ns() - allowed)
+    rows = _rows(_known(state), proven_at(state, host), time.time_ns() - allowed)
     if layer is not None:
         layer.write_text(json.dumps(navigator.layer(_by_technique(rows)), indent=2) + "\n", encoding="utf-8")
     if json_:
@@ -79,11 +80,17 @@ def proven_at(state: State, host: str | None = None) -> dict[str, Proof]:
     return {each["detection"]: each for each in proven}
 
 
-def _rows(proofs: Mapping[str, Proof], since: int) -> list[dict[str, Any]]:
+def _known(state: State) -> list[Detection]:
+    from controller.detect import installed  # noqa: PLC0415 - help does not wait for it
+
+    return installed.detections(own=state.own_detections())[0]
+
+
+def _rows(detections: Sequence[Detection], proofs: Mapping[str, Proof], since: int) -> list[dict[str, Any]]:
     from controller.store.emulations import standing  # noqa: PLC0415 - help does not wait for it
 
     known = attack.techniques()
-    pairs = sorted((technique, each.id) for each in catalogue.load_all()[0] for technique in each.techniques)
+    pairs = sorted((technique, each.id) for each in detections for technique in each.techniques)
     return [
         {
             "technique": technique,

@@ -14,9 +14,10 @@ from controller.cli.output import text
 from controller.cli.page import principal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from controller.cli.state import State
+    from controller.detect.catalogue import Detection
     from controller.store.views import AlertView, EntryView, SessionView
 
 
@@ -43,11 +44,13 @@ def report(state: State, alert_id: str, *, json_: bool) -> None:
     if json_:
         output.json_line(alert)
         return
-    for line in document(alert):
+    from controller.detect import installed  # noqa: PLC0415 - loads every rule
+
+    for line in document(alert, installed.detections(own=state.own_detections())[0]):
         output.line(line)
 
 
-def document(alert: AlertView) -> Iterator[str]:
+def document(alert: AlertView, detections: Sequence[Detection]) -> Iterator[str]:
     """The lines of the report. Nothing that an attacker chose leaves a code span or block."""
     visit = alert["visit"]
     entry = visit["opened_by"] if visit else None
@@ -62,7 +65,7 @@ def document(alert: AlertView) -> Iterator[str]:
     if visit:
         yield from _commands(visit)
     yield from _findings(alert)
-    yield from _responses(alert)
+    yield from _responses(alert, detections)
     yield from _section("Reporting")
     yield from (
         f"- {change['at']} {change['actor']}: {change['action']} {span(str(change['detail']))}"
@@ -115,11 +118,8 @@ def _findings(alert: AlertView) -> Iterator[str]:
         yield f"- {finding['severity']}: {finding['detection']}, because {span(finding['reason'])} ({finding['time']})"
 
 
-def _responses(alert: AlertView) -> Iterator[str]:
+def _responses(alert: AlertView, detections: Sequence[Detection]) -> Iterator[str]:
     """What the strategy documents of the detections that fired say is to be done."""
-    from controller.detect import catalogue  # noqa: PLC0415 - loads every rule
-
-    detections, _ = catalogue.load_all()
     for detection in detections:
         if detection.id in alert["detections"]:
             yield from _section(f"Response, by the strategy of {detection.id}")

@@ -33,6 +33,10 @@ class State:
         """The folder of Sigma rules that the settings name; None also where no controller was set up."""
         return settings.load(self.folder).sigma_rules
 
+    def own_detections(self) -> Path | None:
+        """The folder of one's own detections that the settings name; None also where no controller was set up."""
+        return settings.load(self.folder).own_detections
+
     def stale_s(self) -> int:
         """After how many seconds a proof is stale; the default also where no controller was set up."""
         return settings.load(self.folder).stale_s

@@ -102,13 +102,21 @@ def subject(
         "source": about.principal.source,
         "login.user": login.get("user"),
         "login.uid": login.get("uid"),
-        **_container(event.get("container") or entry.get("container") or {}),
+        **_container(event.get("container") or entry.get("container") or _asked(event)),
         **_process(event.get("process") or {}),
         "entry.command": _line((entry.get("process") or {}).get("argv")),
         **_outside(event.get("entered_by") or entry.get("entered_by") or {}),
         "hour": moment.hour,
         "weekday": _DAYS[moment.weekday()],
     }
+
+
+def _asked(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a request to an API server, the pod that it is about: it has no container of a host."""
+    request = event.get("request") or {}
+    if not request.get("namespace") or not request.get("pod"):
+        return {}
+    return {"pod": {"namespace": request["namespace"], "name": request["pod"]}}
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:

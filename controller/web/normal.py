@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from controller.detect import catalogue
+from controller.detect import installed
 from controller.policy.expression import OPERATORS_OF, parse
 from controller.policy.fields import FIELDS
 from controller.policy.moments import later
@@ -43,7 +43,7 @@ def exceptions_page(request: Request) -> Response:
         "days": DAYS,
         "fields": FIELDS,
         "operators": OPERATORS_OF,
-        "detections": [each.name for each in catalogue.folders()],
+        "detections": [each.name for each in installed.folders(request.app.state.settings.own_detections)],
     }
     return render.page(request, "exceptions.html", context)
 

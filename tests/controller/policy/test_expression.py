@@ -173,3 +173,10 @@ def test_a_command_has_the_container_and_the_means_of_its_visit():
 )
 def test_an_address_is_read_without_its_port(source, bare):
     assert address(source) == bare
+
+
+def test_a_request_to_an_api_server_is_known_by_the_pod_that_it_is_about():
+    request = {"namespace": "dev", "pod": "web-0", "user": "ann"}
+    asked = subject({"kind": "record", "time": 10**18, "request": request}, About("kubernetes"))
+    assert (asked["pod"], asked["pod.namespace"], asked["pod.name"]) == ("dev/web-0", "dev", "web-0")
+    assert parse('pod.namespace == "dev"').holds(asked)
