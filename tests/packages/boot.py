@@ -98,6 +98,10 @@ def test_the_hardened_units_hold_back_nothing_that_is_needed(told):
     assert len(told["unit"]) > 4, f"nothing is pinned: {told['unit']}"
 
 
+def test_under_its_unit_the_sensor_lacks_nothing(told):
+    assert told["degraded"] == []
+
+
 def test_an_upgrade_restarts_both_and_keeps_identity_and_spool(told):
     assert told["upgrade"] == [
         *(f"nsentry-controller {VERSION}-2", "active", "restarted"),

@@ -32,6 +32,8 @@ install -d -m 700 -o vagrant -g vagrant /home/vagrant/.ssh && cat .ssh/id_ed2551
 /mnt/ssh-nsenter vagrant@localhost web
 wait_for said ns-join
 said ns-join
+echo "== degraded"
+nsentry-sensor status | grep DEGRADED
 echo "== unit"
 systemctl show -p NRestarts nsentry-sensor
 systemd-analyze security --no-pager nsentry-sensor nsentry-controller | grep -v '✓' | tail -3
