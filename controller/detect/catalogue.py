@@ -3,7 +3,8 @@
 
     controller/detections/<id>/
         rule.py      TITLE, SEVERITY, TECHNIQUES and the function `rule`; the docstring is the description.
-                     KINDS where it is asked about others than the events of a visit
+                     KINDS where it is asked about others than the events of a visit; MEANS, ACTIONS, PROGRAMS and
+                     TEXT where it cannot find anything without (see `interest`)
         ADS.md       the strategy: Palantir's Alerting and Detection Strategy framework, all ten sections
         tests.yaml   events for which it must fire, and events for which it must not (see `examples`)
         emulate.sh   does the real thing to a disposable container
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from controller.detect.interest import NOTHING, Declared
 from controller.detect.rule import ALONE, JUDGED, Severity
 
 if TYPE_CHECKING:
@@ -71,6 +74,8 @@ class Detection:
     """How far its rule remembers what it was shown, ns: so much is shown to it again after a restart."""
     remembers: frozenset[str] = frozenset()
     """Of which kinds."""
+    declared: Declared = NOTHING
+    """What its rule cannot find anything without: events that lack it are not shown to it."""
     document: str | None = None
     """Of a detection that has no folder of its own: what stands for its strategy document."""
 
@@ -122,7 +127,23 @@ def load(folder: Path) -> Detection:
     description = inspect.cleandoc(module.__doc__ or "")
     if not description:
         raise BrokenRuleError(path, 1, "the docstring is missing: it is the description of the detection")
-    return Detection(folder.name, title, severity, techniques, description, folder, rule, kinds)
+    return Detection(folder.name, title, severity, techniques, description, folder, rule, kinds,
+                     declared=_declared(path, module))  # fmt: skip
+
+
+def _declared(path: Path, module: ModuleType) -> Declared:
+    """What a rule says that it cannot do without; nothing: it is asked about everything of its KINDS."""
+    means, actions = getattr(module, "MEANS", None), getattr(module, "ACTIONS", None)
+    programs: object = getattr(module, "PROGRAMS", frozenset())
+    text: object = getattr(module, "TEXT", ())
+    for name, value in (("MEANS", means), ("ACTIONS", actions)):
+        if value is not None and not isinstance(value, frozenset):
+            raise BrokenRuleError(path, 1, f"{name} is a frozenset of words")
+    if not isinstance(programs, frozenset):
+        raise BrokenRuleError(path, 1, "PROGRAMS is a frozenset of words")
+    if not isinstance(text, tuple) or not all(isinstance(each, re.Pattern) for each in text):
+        raise BrokenRuleError(path, 1, "TEXT is a tuple of compiled patterns")
+    return Declared(means, actions, programs, text)
 
 
 def _execute(path: Path, name: str) -> ModuleType:

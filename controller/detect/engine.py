@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from controller.detect.interest import Interest
 from controller.detect.probes import declared
 from controller.detect.rule import ALONE, JUDGED, Finding, value_at
 
@@ -91,9 +92,7 @@ class Engine:
         self._strikes: Counter[tuple[str, str]] = Counter()
         self._by_id = {each.id: each for each in self.detections}
         self._costs = {each.id: Cost() for each in self.detections}
-        self._of_kind: Final = {
-            kind: tuple(each for each in self.detections if kind in each.kinds) for kind in JUDGED | ALONE
-        }
+        self._interest: Final = Interest(self.detections, JUDGED | ALONE)
 
     def __getitem__(self, detection: str) -> Detection:
         """The detection of this id. KeyError: there is none, perhaps no longer."""
@@ -103,15 +102,19 @@ class Engine:
         return detection in self._by_id
 
     def evaluate(self, visit: Visit, event: Event) -> list[Raised]:
-        """The findings of all rules on one event of a visit, in the order of the detections.
+        """The findings on one event of a visit of all rules that can have one (`interest`), in their order.
 
         None on a declared health check and what is part of it, see `probes`.
         """
-        asked = self._of_kind.get(event["kind"])
+        asked = self._interest.of(visit, event)
         if not asked or declared(visit, event):
             return []
-        judged = ((each, self._judge(each, visit, event)) for each in asked)
-        return [_raised(each, finding, event) for each, finding in judged if finding is not None]
+        found, began = [], self._clock()
+        for each in asked:
+            finding, began = self._judge(each, visit, event, began)
+            if finding is not None:
+                found.append(_raised(each, finding, event))
+        return found
 
     def take_counts(self) -> dict[str, int]:
         """What was counted since the last call, "<detection>.<a field of Cost>": to be added to what is kept."""
@@ -132,13 +135,15 @@ class Engine:
         taken, self._troubles = self._troubles, {}
         return taken
 
-    def _judge(self, detection: Detection, visit: Visit, event: Event) -> Finding | None:
+    def _judge(
+        self, detection: Detection, visit: Visit, event: Event, began: int
+    ) -> tuple[Finding | None, int]:
+        """What one rule finds, begun at `began` of the clock; and when it ended, which is when the next one begins."""
         name, strikes = detection.id, (detection.id, visit.session)
         cost = self._costs[name]
         if self._strikes.get(strikes, 0) >= SLOW_STRIKES:
             cost.skipped += 1
-            return None
-        began = self._clock()
+            return None, began
         try:
             finding = _checked(detection.rule(visit, event))
         except (
@@ -148,13 +153,15 @@ class Engine:
             cost.errors += 1
             self._troubles[name] = Trouble(event["id"], "failed", repr(error)[:MAX_REASON])
             finding = None
-        took = self._clock() - began
+        ended = self._clock()
+        took = ended - began
         cost.evaluations += 1
         cost.cpu_ns += took
         cost.findings += finding is not None
         if took > self._slow_ns:
             self._strike(strikes, took, event)
-        return finding
+            return finding, self._clock()  # to say so is not the next one's time
+        return finding, ended
 
     def _strike(self, strikes: tuple[str, str], took: int, event: Event) -> None:
         name, session = strikes

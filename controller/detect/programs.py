@@ -34,6 +34,8 @@ CONNECTORS: Final = NETCATS | words(
 PACKAGE_MANAGERS: Final = words(
     "apt apt-get apk yum dnf microdnf zypper pacman pip uv npm pnpm yarn gem cargo go git conda"
 )
+REACH_OUT: Final = TRANSFER | CONNECTORS | PACKAGE_MANAGERS | INTERPRETERS | {"openssl"}
+"""Can be told to."""
 LOOKS: Final = words(
     "id whoami who w groups users last getent uname hostname arch lscpu ps top htop pstree lsof mount "
     "findmnt df lsblk capsh getcap getpcaps netstat ss ip ifconfig route arp dmesg lsmod amicontained"

@@ -30,6 +30,7 @@ GREAT = re.compile(r"^(?:root|0|sudo|wheel|admin|docker|lxd|disk|shadow)$")
 ROOT = re.compile(
     r"(?:^|\s)(?:-[a-zA-Z]*u|--uid|-g|--gid|-G|--groups|-aG|-a -G)(?:[ =]\S*?)?\b(?:0|root|sudo|wheel|docker)\b|\s-u0\b"
 )
+PROGRAMS, TEXT = MAKERS | CHANGERS | EDITORS, (PLACE,)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

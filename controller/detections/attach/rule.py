@@ -15,6 +15,7 @@ TECHNIQUES = ("T1609",)
 KINDS = frozenset({"record"})
 
 MATCHED = ("source", "action", "place", "owner")
+ACTIONS = frozenset({"attach"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

@@ -17,6 +17,8 @@ MATCHED = ("process.exe", "process.argv", "process.user")
 KEYS = re.compile(r"(?:^|/)authorized_keys2?$|/dropbear/authorized_keys$")
 SERVER = re.compile(r"/sshd_config(?:\.d/[^/]+)?$|\.ssh/rc$")
 EDITORS = frozenset({"sed", "vi", "vim", "nano", "ed"})
+PROGRAMS = frozenset({"ssh-copy-id"})
+TEXT = (KEYS, SERVER)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

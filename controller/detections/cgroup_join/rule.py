@@ -15,6 +15,7 @@ TECHNIQUES = ("T1611",)
 KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "verdict", "process.exe", "process.argv", "entered_by.exe", "entered_by.argv", "login")
+MEANS = frozenset({"cgroup-join"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -35,6 +35,7 @@ SUBSTITUTED = re.compile(rf"(?:eval|sh\s+-c|\bsource|\.)\s+[\"']?(?:\$\(|`|<\()[
 INLINE = re.compile(
     r"(?:exec|eval|compile|system)\b.*(?:b64decode|decode_base64|fromhex|base64_decode|atob|unpack\(|Buffer\.from)"
 )
+TEXT = (PIPED, SUBSTITUTED, GIVEN, FILED, INLINE)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

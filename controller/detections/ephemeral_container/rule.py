@@ -15,6 +15,7 @@ TECHNIQUES = ("T1610", "T1609")
 KINDS = frozenset({"record"})
 
 MATCHED = ("request.user", "request.pod", "request.container", "detail", "command", "request.absent")
+ACTIONS = frozenset({"debug_container"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

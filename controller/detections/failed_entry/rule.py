@@ -15,6 +15,7 @@ TECHNIQUES = ("T1609",)
 KINDS = frozenset({"attempt"})
 
 MATCHED = ("means", "namespaces", "container.user", "entered_by.exe", "login")
+MEANS = frozenset(ADMIN_MEANS)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

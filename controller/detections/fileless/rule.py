@@ -21,6 +21,7 @@ DESCRIPTOR = re.compile(r"^/(?:proc/(?:self|thread-self|\d+)/fd|dev/fd)/\d+$")
 SHARED = re.compile(r"^/(?:dev/shm|run/shm|dev/mqueue)/")
 
 LINKER = re.compile(r"/ld-(?:linux|musl)[\w.-]*$")
+TEXT = (MEMORY, DESCRIPTOR, SHARED, re.compile(r" \(deleted\)$"))
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

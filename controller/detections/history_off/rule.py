@@ -26,6 +26,7 @@ OFF = re.compile(
     r"set\s+\+o\s+history|history\s+-[a-z]*c|(?:export\s+)?HISTCONTROL=ignore(?:space|both))"
 )
 REMOVERS = words("rm unlink shred truncate srm")
+TEXT = (FILE, OFF)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

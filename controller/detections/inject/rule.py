@@ -21,6 +21,7 @@ DID = {
     "write": "wrote into the memory of a container's process",
     "take": "took an open file of a container's process",
 }
+MEANS = frozenset({"inject"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

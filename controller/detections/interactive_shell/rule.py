@@ -24,6 +24,8 @@ USES = {
     "script": "to run a script",
     "unknown": "with arguments that are not known",
 }
+MEANS = frozenset(ADMIN_MEANS)
+PROGRAMS = SHELLS
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

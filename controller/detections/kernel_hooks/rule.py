@@ -24,6 +24,8 @@ HOOK = re.compile(
 ENABLE = re.compile(r"/notify_on_release$")
 CGROUP = re.compile(r"\bmount\b[^;|&]*-t\s*cgroup\b(?!2)")
 SETTING = re.compile(r"^kernel\.(?:core_pattern|modprobe|hotplug)=")
+PROGRAMS = frozenset({"mount"})
+TEXT = (HOOK, ENABLE, CGROUP, SETTING)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from controller.detect.commands import invocations
+from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Kernel code loaded from a container"
@@ -21,6 +22,7 @@ LOADS = {
     ("net", "attach"),
     ("struct_ops", "register"),
 }
+PROGRAMS = words("insmod modprobe kmod rmmod bpftool")
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -23,6 +23,8 @@ TOKEN = re.compile(
     r"(?:secrets/kubernetes\.io|kubernetes\.io)/serviceaccount(?:/(?:token|\.\.data\S*)|/?(?:\s|$|\*))"
 )
 SERVER = re.compile(r"kubernetes\.default|KUBERNETES_SERVICE_HOST|:6443\b|/api/v1\b|/apis/")
+PROGRAMS = TRANSFER | RUNTIME_CLIENTS
+TEXT = (TOKEN,)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

@@ -23,6 +23,7 @@ KNOWN = re.compile(
     r"(?:^|/)lib(?:jemalloc|tcmalloc|mimalloc|faketime|eatmydata|gtk3-nocsd|fakeroot|asan)[\w.-]*$"
 )
 WRITABLE = re.compile(r"^/(?:tmp|var/tmp|dev/shm|run|home)/|^\./|/\.")
+TEXT = (FILE, SET)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -28,6 +28,8 @@ GRAVE = re.compile(
     r"^/var/log/?(?:\*|$)|^/(?:var/?)?\*?$|[/](?:[bwu]tmp|lastlog|auth\.log|secure|syslog|messages|audit)\b|journal"
 )
 VACUUM = re.compile(r"^--vacuum-(?:time|size|files)")
+PROGRAMS = REMOVERS | {"find", "sed", "cp", "ln", "mv", "dd", "journalctl", "xargs"}
+TEXT = (LOG,)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

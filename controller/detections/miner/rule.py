@@ -26,6 +26,8 @@ OPTION = re.compile(
     r"^--(?:donate-level|randomx-\w+|coin|rig-id|nicehash|cpu-max-threads-hint)(?:=|$)|^(?:randomx|rx/0|kawpow|ethash)$"
 )
 READERS = words("echo cat grep ls rm find ps pgrep pkill kill printf which")
+PROGRAMS = MINERS
+TEXT = (POOL, OPTION)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

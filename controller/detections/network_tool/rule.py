@@ -12,7 +12,6 @@ import re
 from controller.detect import programs
 from controller.detect.commands import Invocation, invocations, shell_use
 from controller.detect.destinations import only_loopback
-from controller.detect.programs import words
 from controller.detect.rule import Event, Finding, Severity, Visit
 
 TITLE = "Network tool run inside a container"
@@ -20,14 +19,15 @@ SEVERITY = Severity.HIGH
 TECHNIQUES = ("T1105", "T1071.001", "T1095")
 
 MATCHED = ("process.exe", "process.argv", "process.user")
-FETCHES = words("install add update upgrade download get fetch clone pull")
+FETCHES = programs.words("install add update upgrade download get fetch clone pull")
 CODE = re.compile(
     r"urllib|urlopen|requests\.|http\.client|httpx|aiohttp|socket|ftplib|paramiko|LWP|HTTP::|IO::Socket|open-uri|"
     r"Net::HTTP|fsockopen|curl_|https?://|require\(.(?:net|tls|https?).\)|fetch\("
 )
-INLINE = words("-c -e -r -ne -pe")
+INLINE = programs.words("-c -e -r -ne -pe")
 DEV_TCP = re.compile(r"/(?:dev|inet[46]?)/(?:tcp|udp)/(?:\d+/)?(?!localhost/|127\.)")
 RUNS_PROGRAM = re.compile(r"^-[a-zA-Z]*[ec]$|^--(?:sh-)?exec|\b(?i:exec|system):")
+PROGRAMS, TEXT = programs.REACH_OUT, (DEV_TCP,)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

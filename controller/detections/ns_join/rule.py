@@ -16,6 +16,7 @@ TECHNIQUES = ("T1609", "T1611")
 KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "namespaces", "verdict", "entered_by.exe", "entered_by.argv", "login")
+MEANS = frozenset({"ns-join"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

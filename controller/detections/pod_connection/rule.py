@@ -28,6 +28,7 @@ WHAT = {
     "port_forward_end": "reached the pod's ports as if from inside it",
 }
 OF_THE_CLUSTER = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+ACTIONS = frozenset(WHAT)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

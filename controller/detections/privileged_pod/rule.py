@@ -15,6 +15,7 @@ TECHNIQUES = ("T1610", "T1611")
 KINDS = frozenset({"record"})
 
 MATCHED = ("request.user", "request.namespace", "request.name", "request.settings", "detail")
+ACTIONS = frozenset({"pod_create", "workload_write"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -15,6 +15,7 @@ TECHNIQUES = ("T1611",)
 KINDS = frozenset({"entry"})
 
 MATCHED = ("means", "verdict", "process.exe", "process.argv", "process.uid", "entered_by.exe", "login")
+MEANS = frozenset({"proc-root"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

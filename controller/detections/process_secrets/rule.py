@@ -22,6 +22,8 @@ MATCHED = ("process.exe", "process.argv", "process.user")
 ENVIRONMENT = re.compile(r"/proc/(\d+|\*|\[[^\]]+\]\*?|\$\{?\w+\}?)/environ")
 MEMORY = re.compile(r"/proc/(?:\d+|\*|\$\{?\w+\}?)/(?:mem|task/[^/]+/mem)$|/proc/kcore|^/dev/(?:k?mem)$")
 DUMPERS = words("gcore procdump mimipenguin pspy pspy64 lazagne")
+PROGRAMS = DUMPERS | {"gdb", "lldb", "strace"}
+TEXT = (ENVIRONMENT, MEMORY)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:

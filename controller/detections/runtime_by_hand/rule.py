@@ -17,6 +17,7 @@ KINDS = frozenset({"entry", "attempt"})
 
 MATCHED = ("means", "container.runtime", "entered_by.exe", "entered_by.argv", "login")
 MANAGED = {"docker": "docker", "cri": "the kubelet", "podman": "podman"}
+MEANS = frozenset({"ctr-exec", "runc-exec"})
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

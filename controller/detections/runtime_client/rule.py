@@ -29,6 +29,7 @@ READS = words("get list ls ps images inspect describe info logs top version help
 ACTION = re.compile(
     r"/(?:containers|images)/(?:create\b|[\w.-]+/(?:exec|start|attach|kill|archive)\b)|/exec/[\w.-]+/start\b"
 )
+PROGRAMS = RUNTIME_CLIENTS | TRANSFER
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -19,6 +19,8 @@ PLACE = re.compile(
     r"/var/spool/(?:cron|anacron|at)/)|\.timer$"
 )
 EDITORS = frozenset({"sed", "vi", "vim", "nano", "tee"})
+PROGRAMS = frozenset({"crontab", "at", "batch"})
+TEXT = (PLACE,)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

@@ -21,8 +21,8 @@ GRAVE = re.compile(
 WRITABLE = re.compile(r"^/(?:tmp|var/tmp|dev/shm)/")
 RISKY = SHELLS | {"busybox", "python", "python3", "perl", "find", "env", "cp", "nsenter"}
 
-
 CODE = re.compile(r"\bchmod\b\W[^;\n]*?\b0?o?[2467][0-7]{3}\b")
+PROGRAMS = INTERPRETERS | {"chmod", "install", "setcap"}
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

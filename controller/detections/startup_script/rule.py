@@ -34,6 +34,8 @@ ENABLES = {
     "update-rc.d": words("defaults enable"),
     "rc-update": words("add -a"),
 }
+PROGRAMS = EDITORS | frozenset(ENABLES)
+TEXT = (BOOT, SHELL)
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature

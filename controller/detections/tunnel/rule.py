@@ -28,6 +28,7 @@ CONNECT = re.compile(
     r"^(?:TCP[46]?|UDP[46]?|OPENSSL|SOCKS4A?|PROXY|UNIX-CONNECT)(?:-CONNECT)?:", re.IGNORECASE
 )
 ASKS = words("--version -V version --help -h help -v")
+PROGRAMS = TOOLS | {"ssh", "dbclient", "plink", "socat"}
 
 
 def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every rule has this signature
