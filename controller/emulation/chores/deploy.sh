@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A release: the new image is made, its container started beside the old one, seen to be well, and put in its place.
+# Exception configuration_changed: severity <= "medium"
 # Runtimes: docker podman
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says. All carry the label of the run.
 set -eu
