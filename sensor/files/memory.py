@@ -9,6 +9,7 @@ container has, is another file system, of which it tells nothing. A thread of it
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import select
@@ -94,6 +95,12 @@ class MemoryWrites:
             try:
                 data = os.read(self._handle, 65536)
             except BlockingIOError:
+                continue
+            except OSError as error:
+                # What was written to cannot be opened: told in the event's place, which is gone then (fanotify(7)).
+                if error.errno == errno.EBADF:
+                    raise
+                self._count("files.memory_unread")
                 continue
             for writer, written in self._pairs(data):
                 self._note(writer, written)
