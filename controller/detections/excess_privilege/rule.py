@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An entry with more rights than the container was given, or as root.
+"""An entry with more rights than the container was given.
 
 Gravest: capabilities beyond the bounding set of the container's first process, which nothing that the
 container itself starts can have. Then: root where the container is configured to run as somebody else. Least:
-root at all.
+root where nobody tells as whom the container runs.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ def rule(visit: Visit, event: Event) -> Finding | None:  # noqa: ARG001 - every 
         severity = Severity.HIGH
         reasons.append(f"it holds {', '.join(capability_names(extra))}, which the container does not have")
     if event["process"]["uid"] == 0:
-        if configured_as_root(event["container"]) is False:
+        as_root = configured_as_root(event["container"])
+        if as_root is False:
             severity = max(severity, Severity.MEDIUM)
             reasons.append(f"it runs as root, the container is configured as {event['container']['user']}")
-        else:
-            reasons.append("it runs as root")
+        elif extra or (as_root is None and event["missing"].get("container.user") != "pending"):
+            reasons.append("it runs as root")  # what is pending comes with an update, and is judged then
     return Finding(severity, "; ".join(reasons), MATCHED) if reasons else None
 
 

@@ -2,7 +2,6 @@
 # A job of a CI runner: a container is started, sources go in, steps run in it by exec, and what they made comes out.
 # Exception files_copied: kind == "record"
 # Exception interactive_shell: process.command contains "/tmp/src"
-# Exception excess_privilege: reason == "it runs as root"
 # Runtimes: docker podman
 # Given: CONTAINER and ENTER, as controller/emulation/script.py says. The job carries the label of the run.
 set -eu
