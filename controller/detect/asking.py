@@ -14,7 +14,7 @@ from sqlalchemy import select
 from controller.detect.alerts import NO_ENTRY, title
 from controller.exposure import exposures
 from controller.store.alert_rows import NewAlert
-from controller.store.schema import records
+from controller.store.records_schema import records
 from sensor.wire import printable
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from controller.policy import authority
 from controller.policy.principals import principal as reading
 from controller.store import approvals, configurations
 from controller.store.configurations import JudgedView
-from controller.store.schema import records
+from controller.store.records_schema import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,8 @@ from controller.detect.api_join import Asked, Hearing, Wanted
 from controller.store import audit_sources as audit_source
 from controller.store.dialect import put
 from controller.store.records import MAX_POD
-from controller.store.schema import api_attributions, audit_sources, hosts, records, sessions
+from controller.store.records_schema import api_attributions, audit_sources, records
+from controller.store.schema import hosts, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

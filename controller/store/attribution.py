@@ -15,7 +15,8 @@ from sqlalchemy import bindparam, exists, func, literal, select, update
 from controller.detect import join
 from controller.store import listening
 from controller.store.dialect import put_all
-from controller.store.schema import attributions, events, record_sources, records
+from controller.store.records_schema import attributions, record_sources, records
+from controller.store.schema import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

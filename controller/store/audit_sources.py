@@ -9,7 +9,7 @@ from sqlalchemy import and_, select, update
 
 from controller.detect import join
 from controller.store.dialect import insert, put
-from controller.store.schema import audit_sources
+from controller.store.records_schema import audit_sources
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:

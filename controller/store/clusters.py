@@ -14,7 +14,8 @@ from sqlalchemy import func, insert, select, update
 from controller import tokens
 from controller.store import audit_sources, counters
 from controller.store.audit_sources import AuditSourceView
-from controller.store.schema import hosts, records
+from controller.store.records_schema import records
+from controller.store.schema import hosts
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from sqlalchemy import and_, func, select
 
 from controller.store import hearing, query
-from controller.store.schema import containers, hosts, record_sources, records
+from controller.store.records_schema import record_sources, records
+from controller.store.schema import containers, hosts
 from controller.store.unseen_table import unseen
 from controller.store.views import rfc3339
 

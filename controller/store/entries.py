@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from controller.detect.sentence import sentence
 from controller.store import api_attribution, attribution, principals, query
-from controller.store.schema import api_attributions, attributions, entries, hosts
+from controller.store.records_schema import api_attributions, attributions
+from controller.store.schema import entries, hosts
 from controller.store.views import MANY_PROBES, ApiRef, EntryView, RecordRef, rfc3339
 
 if TYPE_CHECKING:

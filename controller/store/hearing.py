@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, select, update
 
 from controller.detect import join
-from controller.store.schema import record_sources
+from controller.store.records_schema import record_sources
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:

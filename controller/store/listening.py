@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, select, update
 
 from controller.detect import join
 from controller.store.dialect import put
-from controller.store.schema import record_sources
+from controller.store.records_schema import record_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

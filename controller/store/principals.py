@@ -15,7 +15,8 @@ from controller.detect import choosing, principal
 from controller.store import acquaintances, api_attribution
 from controller.store.dialect import put_all
 from controller.store.people_schema import principals
-from controller.store.schema import entries, hosts, records, sessions
+from controller.store.records_schema import records
+from controller.store.schema import entries, hosts, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, select
 
 from controller.store import cursors
-from controller.store.schema import alerts, attributions, events
+from controller.store.records_schema import attributions
+from controller.store.schema import alerts, events
 from controller.store.sessions import SessionFilter, list_
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from sqlalchemy import and_, select
 
 from controller.store import query
 from controller.store.dialect import put_new_all
-from controller.store.schema import containers, events, hosts, records
+from controller.store.records_schema import records
+from controller.store.schema import containers, events, hosts
 from controller.store.views import rfc3339
 
 if TYPE_CHECKING:

@@ -19,16 +19,8 @@ from sqlalchemy import delete, func, select
 from controller.store import counters, cursors
 from controller.store.people_schema import principals
 from controller.store.policy_schema import withheld
-from controller.store.schema import (
-    alerts,
-    api_attributions,
-    attributions,
-    entries,
-    events,
-    findings,
-    records,
-    sessions,
-)
+from controller.store.records_schema import api_attributions, attributions, records
+from controller.store.schema import alerts, entries, events, findings, sessions
 from controller.store.unseen_table import unseen
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from controller.store.schema import records
+from controller.store.records_schema import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

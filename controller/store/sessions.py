@@ -17,6 +17,7 @@ from controller.store import (
     entries,
     principals,
     query,
+    records_schema,
     schema,
     withheld,
 )
@@ -75,8 +76,8 @@ _ROWS = (
     .join(schema.hosts, schema.hosts.c.id == _s.c.host)
     .join(_e, _e.c.id == _s.c.entry, isouter=True)
     .join(schema.alerts, schema.alerts.c.session == _s.c.id, isouter=True)
-    .join(schema.attributions, schema.attributions.c.session == _s.c.id, isouter=True)
-    .join(schema.api_attributions, schema.api_attributions.c.session == _s.c.id, isouter=True)
+    .join(records_schema.attributions, records_schema.attributions.c.session == _s.c.id, isouter=True)
+    .join(records_schema.api_attributions, records_schema.api_attributions.c.session == _s.c.id, isouter=True)
     .join(principals.TABLE, principals.TABLE.c.session == _s.c.id, isouter=True)
 )
 

@@ -15,7 +15,8 @@ from controller.detect import join, unseen
 from controller.store import unseen_evidence as evidence
 from controller.store import unseen_requests
 from controller.store.dialect import put_new_all
-from controller.store.schema import api_attributions, attributions, entries, record_sources, records
+from controller.store.records_schema import api_attributions, attributions, record_sources, records
+from controller.store.schema import entries
 from controller.store.unseen_table import unseen as table
 
 if TYPE_CHECKING:

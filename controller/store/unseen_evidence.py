@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, select, text
 
 from controller.detect.unseen import NEAR_NS
-from controller.store.schema import RARE, containers, events, records
+from controller.store.records_schema import records
+from controller.store.schema import RARE, containers, events
 from controller.store.schema_configurations import configurations
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from controller.detect import api_join, join, unseen
 from controller.store import unseen_evidence
 from controller.store.dialect import put_new
 from controller.store.records import pod
-from controller.store.schema import api_attributions, audit_sources, containers, entries, hosts, records
+from controller.store.records_schema import api_attributions, audit_sources, records
+from controller.store.schema import containers, entries, hosts
 from controller.store.unseen_table import unseen as table
 
 if TYPE_CHECKING:

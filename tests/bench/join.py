@@ -15,7 +15,8 @@ from controller.bus import EmbeddedBus
 from controller.detect import join
 from controller.detect.worker import Worker
 from controller.store import migrate
-from controller.store.schema import attributions, hosts
+from controller.store.records_schema import attributions
+from controller.store.schema import hosts
 from sensor.health import resident_bytes
 from tests.bench import load
 from vagrant.local.stack import Stack

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from controller.store import policy_schema  # noqa: F401 - its tables belong to the metadata
+from controller.store import policy_schema, records_schema  # noqa: F401 - their tables belong to the metadata
 from controller.store.baseline_tables import baselines as _baselines  # noqa: F401 - as below
 from controller.store.exports import exports as _exports  # noqa: F401 - its table belongs to the metadata
 from controller.store.schema_configurations import file_changes as _files  # noqa: F401 - as below

@@ -13,7 +13,8 @@ from controller.detect import catalogue, join
 from controller.detect.engine import Engine
 from controller.detect.worker import Worker
 from controller.store import entries, sessions
-from controller.store.schema import alert_history, alerts, attributions, findings
+from controller.store.records_schema import attributions
+from controller.store.schema import alert_history, alerts, findings
 from tests.controller.detect.building import HOST, collector, event
 from tests.controller.make import record as saying
 

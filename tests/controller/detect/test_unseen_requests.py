@@ -14,7 +14,8 @@ from controller.detect import catalogue
 from controller.detect.engine import Engine
 from controller.detect.worker import Worker
 from controller.store import audit_sources, coverage
-from controller.store.schema import alerts, api_attributions, containers, findings, hosts
+from controller.store.records_schema import api_attributions
+from controller.store.schema import alerts, containers, findings, hosts
 from controller.store.unseen_table import unseen
 from sensor.wire import audit
 from sensor.wire.redact import Redactor

@@ -12,7 +12,8 @@ from controller.forgetting import Forgetting
 from controller.keeping import Bound, Retention
 from controller.settings import SettingsError, load
 from controller.store import counters, cursors, retention
-from controller.store.schema import alerts, entries, events, findings, hosts, records, sessions
+from controller.store.records_schema import records
+from controller.store.schema import alerts, entries, events, findings, hosts, sessions
 from tests.controller import make
 from tests.controller.detect.building import collector
 
