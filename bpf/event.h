@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel hands over: the one layout, which sensor/probe/layout.py decodes.
+ * What the kernel hands over: the one layout, which sensor/probe/layout.py says again.
  *
  * Every event begins with struct event_head. All integers are in host order and naturally aligned, so that
  * there is no hidden padding: tests/kernel/test_layout.py compares each offset with a compiler's.

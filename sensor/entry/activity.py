@@ -12,7 +12,7 @@ from typing import Final
 from sensor.enrich.known import Known
 from sensor.entry.lineage import Redact
 from sensor.entry.programs import Programs
-from sensor.probe.layout import Undecodable
+from sensor.probe.decoding import Undecodable
 from sensor.probe.ordinary import EXEC, OTHERS, Ordinary, OrdinaryLane, decode, mount_of
 from sensor.wire import MAX_ARGS, MAX_TEXT, Activity, Event, Loss
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sensor.probe.contacts import Contact, is_contact
 from sensor.probe.contacts import decode as decode_contact
+from sensor.probe.decoding import Undecodable, decode
 from sensor.probe.flows import Flow, is_flow
 from sensor.probe.flows import decode as decode_flow
 from sensor.probe.hooks import Best
-from sensor.probe.layout import KernelEvent, Undecodable, decode
+from sensor.probe.layout import KernelEvent
 from sensor.probe.signals import Signal, is_signal
 from sensor.probe.signals import decode as decode_signal
 

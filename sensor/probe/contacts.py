@@ -10,14 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sensor.probe.layout import (
-    ANCESTRY_SIZE,
-    FACTS,
-    HEAD,
-    Facts,
-    Head,
-    Kind,
-    Step,
+from sensor.probe.decoding import (
     Undecodable,
     argv_in,
     exe_in,
@@ -27,6 +20,7 @@ from sensor.probe.layout import (
     text,
     texts_in,
 )
+from sensor.probe.layout import ANCESTRY_SIZE, FACTS, HEAD, Facts, Head, Kind, Step
 
 LISTENING: Final = struct.Struct("=Q2I")
 _SOCKET_LEN: Final = 112

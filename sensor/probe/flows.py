@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from sensor.probe.layout import HEAD, Head, Kind, Undecodable, read_head, text
+from sensor.probe.decoding import Undecodable, read_head, text
+from sensor.probe.layout import HEAD, Head, Kind
 
 _REST: Final = struct.Struct("=2I4H16s16s")
 FLOW_SIZE: Final = HEAD.size + _REST.size

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Final
 
+from sensor.probe.decoding import Undecodable, text
 from sensor.probe.flows import address_text, protocol_name
-from sensor.probe.layout import HEAD, TICK, Undecodable, text
+from sensor.probe.layout import HEAD, TICK
 from sensor.probe.libbpf import walk
 from sensor.probe.ring import Ring
 

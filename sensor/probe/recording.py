@@ -18,8 +18,9 @@ import msgpack
 from sensor.enrich.known import Known
 from sensor.fault import ExitCode, Fault
 from sensor.probe.contacts import is_contact
+from sensor.probe.decoding import Undecodable, decode
 from sensor.probe.flows import is_flow
-from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent, Undecodable, decode
+from sensor.probe.layout import EXEC_TEXTS, EXEC_TEXTS_LEN, KernelEvent
 from sensor.probe.signals import is_signal
 from sensor.wire import Container
 

@@ -7,20 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from sensor.probe.layout import (
-    ANCESTRY_SIZE,
-    FACTS,
-    HEAD,
-    TICK,
-    Facts,
-    Head,
-    Kind,
-    Step,
-    Undecodable,
-    read_ancestry,
-    read_facts,
-    read_head,
-)
+from sensor.probe.decoding import Undecodable, read_ancestry, read_facts, read_head
+from sensor.probe.layout import ANCESTRY_SIZE, FACTS, HEAD, TICK, Facts, Head, Kind, Step
 
 _REST: Final = struct.Struct("=Q4I")
 SIGNAL_TASK: Final = HEAD.size + _REST.size

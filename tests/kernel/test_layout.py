@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.probe import BPF_SOURCES, contacts, flows, layout, ordinary, signals
+from sensor.probe import BPF_SOURCES, contacts, decoding, flows, layout, ordinary, signals
 from sensor.probe.counters import COUNTERS
 
 PROGRAM = """
@@ -91,8 +91,8 @@ def test_the_counters_have_the_order_of_the_enum() -> None:
 
 @given(st.binary(max_size=5000))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
-    with contextlib.suppress(layout.Undecodable):
-        layout.decode(data)
+    with contextlib.suppress(decoding.Undecodable):
+        decoding.decode(data)
 
 
 @given(
@@ -100,13 +100,13 @@ def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
 )
 def test_a_whole_event_of_hostile_bytes_is_decoded_or_refused(kind: layout.Kind, data: bytes) -> None:
     try:
-        event = layout.decode(kind.to_bytes(4, "little") + data)
-    except layout.Undecodable:
+        event = decoding.decode(kind.to_bytes(4, "little") + data)
+    except decoding.Undecodable:
         return
     assert event.head.kind is kind
 
 
 @given(st.binary(min_size=contacts.CONTACT_TEXTS - 8, max_size=contacts.CONTACT_TEXTS + 64))
 def test_a_contact_of_hostile_bytes_is_decoded_or_refused(data: bytes) -> None:
-    with contextlib.suppress(layout.Undecodable):
+    with contextlib.suppress(decoding.Undecodable):
         assert len(contacts.decode(layout.Kind.CONTACT.to_bytes(4, "little") + data).socket) <= 4 * 112
