@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel hands over, and where each part stands: the twin of bpf/event.h; tests/kernel/test_layout.py compares."""
+"""What the kernel hands over, and where in it each part stands: the twin of bpf/event.h, as a test of both says."""
 
 from __future__ import annotations
 
