@@ -12,7 +12,7 @@
  * without it, by who was connected.
  *
  * Without a function to hang on there is sk_data_ready (since 6.3), as in contact.h: what was sent last
- * stands at the end of the receiver's queue.
+ * stands at the end of the receiver's queue, unless a reader who comes at that moment has taken it.
  */
 #define POST_START 0x2f2054534f50ULL /* "POST /" */
 #define POST_MASK 0xffffffffffffULL
