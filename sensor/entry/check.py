@@ -11,6 +11,7 @@ else, and the check that comes at its own time is told in his place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from signal import SIGKILL
 from typing import Final
 
 from sensor.enrich.inside import Own
@@ -18,13 +19,15 @@ from sensor.enrich.known import Known
 from sensor.entry.crossing import Crossing
 from sensor.entry.means import means
 from sensor.entry.rhythm import Rhythm
-from sensor.probe.layout import Exec, Step
+from sensor.probe.layout import Exec, Exit, Setns, Step
 from sensor.wire import Means, Verdict
 
 _CAN_BE: Final = frozenset({"docker-exec", "podman-exec", "cri-exec", "unknown"})
 """The means that a check of a runtime that knows checks looks like; without a name the runtime is not known."""
 _NEAR: Final = 4
 """Steps above the caller of setns at which the supervisor stands at the latest: init, runc and the shim."""
+_SIGNAL: Final = 0x7F
+"""Of an exit status, as wait(2) has it: the signal that ended the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,11 @@ class Candidate:
     time: int
     """Of the exec, or of the exit without one. Nanoseconds since boot."""
     event: Exec | None
-    """None of an attempt: a check whose program is not in the container."""
+    """None of an attempt: a check whose program is not in the container, or that ended with its container."""
     nested: bool
     """It came out of a session, not from the host."""
+    killed: bool = False
+    """The join was killed before it executed anything, as the end of a container does with all that is in it."""
 
     @classmethod
     def of(cls, keys: Verdict, crossing: Crossing, event: Exec) -> Candidate:
@@ -50,10 +55,11 @@ class Candidate:
         return cls(keys, chain, event.head.time, event, crossing.within is not None)
 
     @classmethod
-    def attempt(cls, keys: Verdict, crossing: Crossing, time: int) -> Candidate:
-        """The join of `crossing`, which ended without a command."""
+    def attempt(cls, keys: Verdict, crossing: Crossing, event: Exit | Setns) -> Candidate:
+        """The join of `crossing`, which ended with `event` and without a command."""
         chain = crossing.setns.ancestry if crossing.setns else ()
-        return cls(keys, chain, time, None, crossing.within is not None)
+        killed = isinstance(event, Exit) and event.status & _SIGNAL == SIGKILL
+        return cls(keys, chain, event.head.time, None, crossing.within is not None, killed)
 
     def way(self, known: Known) -> Means:
         """The way in, leaving open whether it is a check."""
@@ -109,7 +115,7 @@ class Candidate:
     def _is(self, check: Own) -> bool:
         event = self.event
         if event is None:
-            return check.absent
+            return check.absent or self.killed
         if check.uid != event.task.uid or check.folder != event.cwd or event.argv is None:
             return False
         argv = tuple(event.argv)

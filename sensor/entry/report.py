@@ -286,7 +286,7 @@ class Reporter:
         )
         chain = (crossing.reached.by, *begun.ancestry) if crossing.reached else begun.ancestry
         attempt_id, made = self.next_id(), exec_id(who["argv"])
-        candidate = Candidate.attempt(keys, crossing, outcome.event.head.time)
+        candidate = Candidate.attempt(keys, crossing, outcome.event)
         known = self._known(container["id"]) if container["id"] else None
         if crossing.reached:
             way: Means = "cgroup-join"

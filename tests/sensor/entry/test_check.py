@@ -70,6 +70,18 @@ def test_a_join_is_a_probe_only_where_the_declared_program_is_absent() -> None:
     assert IT.means(known(Own(("/bin/other",), 1000, "/srv", absent=True)), Rhythm()) == "docker-exec"
 
 
+def test_a_join_that_was_killed_is_the_check_that_was_due() -> None:
+    """As a container ends, whatever was on its way into it ends too: one that has a check does so with it."""
+    killed = dataclasses.replace(JOIN, killed=True)
+    every, rhythm = known(Own(ARGV, 1000, "/srv", Pace(10))), Rhythm()
+    assert [dataclasses.replace(killed, time=at).means(every, rhythm) for at in (0, 4, 10)] == [
+        "probe",
+        "docker-exec",
+        "probe",
+    ]
+    assert killed.means(known(), Rhythm()) == "docker-exec"
+
+
 def test_the_declared_command_at_another_time_is_none() -> None:
     rhythm, every = Rhythm(), known(Own(ARGV, 1000, "/srv", Pace(10)))
     assert [dataclasses.replace(IT, time=at).means(every, rhythm) for at in (0, 4, 10)] == [
