@@ -8,13 +8,8 @@ container has, is another file system, of which it tells nothing. A thread of it
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import re
-import select
-import struct
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -22,19 +17,18 @@ from dataclasses import replace
 from typing import Final
 
 from sensor.enrich import procfs
+from sensor.files.fanotify import MARK_ADD, METADATA, Group
 from sensor.files.touches import Writer, look
 from sensor.probe.layout import Facts, Flag, Head, How, Kind, NsSet, Reached, Step
 
 HOOK: Final = "mem_write"
 MAX_WAITING: Final = 256
-"""Writes that wait for the sensor's loop; the oldest go, and are counted."""
+"""Writes that wait for the sensor's loop; more are not told, and counted."""
 MAX_KNOWN: Final = 4096
 """Pairs of writer and written to that were told: each is told once."""
-_CLOEXEC, _NONBLOCK = 0x1, 0x2
-_MARK_ADD, _MARK_FILESYSTEM, _AT_FDCWD = 0x1, 0x100, -100
+_MARK_FILESYSTEM: Final = 0x100
 _MODIFY, _OVERFLOW = 0x2, 0x4000
 _UNSET: Final = 0xFFFFFFFF
-_METADATA: Final = struct.Struct("=IBBHQii")
 _MEMORY: Final = re.compile(r"/([0-9]+)(?:/task/[0-9]+)?/mem\Z", re.ASCII)
 
 
@@ -43,20 +37,18 @@ class MemoryWrites:
 
     def __init__(self, count: Callable[[str], None]) -> None:
         self._count = count
-        self._handle = -1
         self._waiting: deque[Reached] = deque()
         self._known: OrderedDict[tuple[int, int, int, int], None] = OrderedDict()
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._stop = os.pipe()
-        self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
+        self._group = Group("memory", self._read, count)
 
     def serve(self, hooks: dict[str, str]) -> None:
         """Begin, unless a program serves; says so in the hook's place in `hooks`."""
         served = hooks.get(HOOK, "")
         if not served.startswith("none"):
             return
-        if self._handle < 0 and not self._open():
-            hooks[HOOK] = f"{served}; fanotify: {os.strerror(ctypes.get_errno())}"
+        refused = None if self._group.is_open else self._open()
+        if refused:
+            hooks[HOOK] = f"{served}; fanotify: {refused}"
             return
         hooks[HOOK] = f"fanotify {procfs.PROC}{served.removeprefix('none')}"
 
@@ -66,51 +58,29 @@ class MemoryWrites:
 
     def close(self) -> None:
         """End it."""
-        os.write(self._stop[1], b"x")
-        if self._thread.ident is not None:
-            self._thread.join()
-        for handle in (*self._stop, self._handle):
-            if handle >= 0:
-                os.close(handle)
-        self._handle = -1
+        self._group.close()
 
-    def _open(self) -> bool:
-        self._handle = self._libc.fanotify_init(_CLOEXEC | _NONBLOCK, os.O_RDONLY | os.O_CLOEXEC)
-        if self._handle < 0:
-            return False
-        mask, place = ctypes.c_uint64(_MODIFY), os.fsencode(procfs.PROC)
-        flags = _MARK_ADD | _MARK_FILESYSTEM
-        if self._libc.fanotify_mark(self._handle, flags, mask, _AT_FDCWD, place):
-            os.close(self._handle)
-            self._handle = -1
-            return False
-        self._thread.start()
-        return True
+    def _open(self) -> str | None:
+        refused = self._group.open()
+        if refused:
+            return refused
+        refused = self._group.mark(MARK_ADD | _MARK_FILESYSTEM, _MODIFY, str(procfs.PROC))
+        if refused:
+            self._group.drop()
+        else:
+            self._group.start()
+        return refused
 
-    def _run(self) -> None:
-        while True:
-            ready, _, _ = select.select([self._handle, self._stop[0]], [], [])
-            if self._stop[0] in ready:
-                return
-            try:
-                data = os.read(self._handle, 65536)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                # What was written to cannot be opened: told in the event's place, which is gone then (fanotify(7)).
-                if error.errno == errno.EBADF:
-                    raise
-                self._count("files.memory_unread")
-                continue
-            for writer, written in self._pairs(data):
-                self._note(writer, written)
+    def _read(self, data: bytes) -> None:
+        for writer, written in self._pairs(data):
+            self._note(writer, written)
 
     def _pairs(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Who wrote, and to whose memory, of each event in what was read."""
         at = 0
-        while at + _METADATA.size <= len(data):
-            length, _version, _reserved, _size, mask, file, pid = _METADATA.unpack_from(data, at)
-            if length < _METADATA.size:
+        while at + METADATA.size <= len(data):
+            length, _version, _reserved, _size, mask, file, pid = METADATA.unpack_from(data, at)
+            if length < METADATA.size:
                 return
             at += length
             if mask & _OVERFLOW:

@@ -7,30 +7,27 @@ kernel of 5.9 (FAN_REPORT_DFID_NAME); without them files are watched all the sam
 
 from __future__ import annotations
 
-import ctypes
 import os
-import select
 import struct
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sensor.enrich import procfs
+from sensor.files.fanotify import MARK_ADD, METADATA, Group
 from sensor.probe.layout import Step
 from sensor.who.callers import Told
 
 KEPT_S: Final = 10.0
 MAX_KEPT: Final = 256
 _MAX_ABOVE: Final = 16
-_CLOEXEC, _NONBLOCK, _REPORT_DIR_FID, _REPORT_NAME = 0x1, 0x2, 0x400, 0x800
-_MARK_ADD, _MARK_ONLYDIR, _AT_FDCWD = 0x1, 0x8, -100
+_REPORT_DIR_FID, _REPORT_NAME, _MARK_ONLYDIR = 0x400, 0x800, 0x8
 _ATTRIB, _CLOSE_WRITE, _MOVED, _CREATE, _DELETE, _ON_CHILD = 0x4, 0x8, 0xC0, 0x100, 0x200, 0x08000000
 _EVENTS: Final = _ATTRIB | _CLOSE_WRITE | _MOVED | _CREATE | _DELETE | _ON_CHILD
-_METADATA: Final = struct.Struct("=IBBHQii")
 _INFO: Final = struct.Struct("=BBH8xIi")
 _DFID_NAME: Final = 2
 _UNSET: Final = 0xFFFFFFFF
@@ -60,41 +57,33 @@ class Touch:
 class Touches:
     """The latest writes. `open` it, `watch` folders, `close` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Callable[[str], None]) -> None:
         self.refused: str | None = "it was not asked"
         """Why the kernel does not tell who writes; None: it does."""
         self.woken = threading.Event()
         """Something was written since it was cleared last."""
-        self._handle = -1
         self._marked: dict[str, int] = {}
         self._latest: deque[Touch] = deque(maxlen=MAX_KEPT)
         self._seen: OrderedDict[int, Writer | None] = OrderedDict()
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._stop = os.pipe()
-        self._thread = threading.Thread(target=self._run, name="files", daemon=True)
+        self._group = Group("files", self._read, count)
 
     def open(self) -> None:
         """Ask the kernel, and begin to listen."""
-        flags = _CLOEXEC | _NONBLOCK | _REPORT_DIR_FID | _REPORT_NAME
-        self._handle = self._libc.fanotify_init(flags, os.O_RDONLY | os.O_CLOEXEC)
-        if self._handle < 0:
-            self.refused = f"fanotify: {os.strerror(ctypes.get_errno())}"
-            return
-        self.refused = None
-        self._thread.start()
+        refused = self._group.open(_REPORT_DIR_FID | _REPORT_NAME)
+        self.refused = f"fanotify: {refused}" if refused else None
+        if not refused:
+            self._group.start()
 
     def watch(self, folders: Iterable[str]) -> None:
         """Have the kernel tell of writes in these folders, besides those before."""
-        for folder in folders if self._handle >= 0 else ():
+        for folder in folders if self._group.is_open else ():
             try:
                 inode = os.stat(folder).st_ino  # noqa: PTH116 - text in
             except OSError:
                 continue
             if self._marked.get(folder) == inode:
                 continue
-            mask = ctypes.c_uint64(_EVENTS)
-            path = os.fsencode(folder)
-            if self._libc.fanotify_mark(self._handle, _MARK_ADD | _MARK_ONLYDIR, mask, _AT_FDCWD, path) == 0:
+            if self._group.mark(MARK_ADD | _MARK_ONLYDIR, _EVENTS, folder) is None:
                 self._marked[folder] = inode
 
     def of(self, path: str) -> Touch | None:
@@ -106,26 +95,12 @@ class Touches:
 
     def close(self) -> None:
         """End it."""
-        os.write(self._stop[1], b"x")
-        if self._thread.ident is not None:
-            self._thread.join()
-        for handle in (*self._stop, self._handle):
-            if handle >= 0:
-                os.close(handle)
-        self._handle = -1
+        self._group.close()
 
-    def _run(self) -> None:
-        while True:
-            ready, _, _ = select.select([self._handle, self._stop[0]], [], [])
-            if self._stop[0] in ready:
-                return
-            try:
-                data = os.read(self._handle, 65536)
-            except BlockingIOError:
-                continue
-            for name, pid in events(data):
-                self._latest.append(Touch(name, time.monotonic(), pid, self._look(pid)))
-            self.woken.set()
+    def _read(self, data: bytes) -> None:
+        for name, pid in events(data):
+            self._latest.append(Touch(name, time.monotonic(), pid, self._look(pid)))
+        self.woken.set()
 
     def _look(self, pid: int) -> Writer | None:
         """The process, looked at once while it writes."""
@@ -142,9 +117,9 @@ class Touches:
 def events(data: bytes) -> Iterator[tuple[str, int]]:
     """Name and pid of each event in what was read (fanotify(7)); what cannot be read is passed by."""
     at = 0
-    while at + _METADATA.size <= len(data):
-        length, _version, _reserved, size, _mask, _fd, pid = _METADATA.unpack_from(data, at)
-        if length < _METADATA.size:
+    while at + METADATA.size <= len(data):
+        length, _version, _reserved, size, _mask, _fd, pid = METADATA.unpack_from(data, at)
+        if length < METADATA.size:
             return
         info = data[at + size : at + length]
         at += length

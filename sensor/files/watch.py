@@ -75,7 +75,7 @@ class Files:
         self._emit = emit
         self._who = who
         self._count = count
-        self.touches = Touches()
+        self.touches = Touches(count)
         self._memory = MemoryWrites(count)
         self._reached: Callable[[Reached], None] = lambda _reached: None
         self._seen, self._known = self._recall()

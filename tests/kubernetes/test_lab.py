@@ -42,8 +42,8 @@ echo $! >"$kept.pid"
 """
 FOLDERS = """
 for each in etc var/lib var/log usr/local; do
-	mkdir -p "$1/upper/$each" "$1/work/$each"
-	mount -t overlay overlay -o "lowerdir=/$each,upperdir=$1/upper/$each,workdir=$1/work/$each" "/$each"
+	mkdir -p "$1/upper/$each" "$1/beneath/$each"
+	mount -t overlay overlay -o "lowerdir=/$each,upperdir=$1/upper/$each,workdir=$1/beneath/$each" "/$each"
 done
 # What is made of overlays itself cannot be in one.
 for each in var/lib/containerd var/lib/kubernetes var/lib/kubelet run/containerd run/netns; do
